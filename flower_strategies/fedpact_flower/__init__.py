@@ -1,0 +1,1 @@
+"""Flower strategies, mods and runtime of fedpact."""

@@ -1,0 +1,1 @@
+"""Ledger nodes: the embedded node, and the networks that fedpact starts and stops."""

@@ -1,0 +1,1 @@
+"""fedpact: consortium data sharing and federated learning on permissioned ledgers."""
