@@ -1,0 +1,213 @@
+"""Typed state: `Map` and `Item` constants are a contract's whole storage layout.
+
+`State` lies over a stub and lets a transaction read its own writes, which Fabric does not; nothing
+reaches the stub before `flush`, so a rejected call leaves no trace, and every key is put once.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from fedpact_chaincode.errors import MALFORMED_KEY, RECORD_EXISTS, RECORD_NOT_FOUND, Rejected
+from fedpact_chaincode.stub import KeyModification, Stub
+
+KeyPart = str | int
+MAX_KEY_PART = 256
+_SEPARATOR = "\x00"
+_LAST = "\U0010ffff"
+_INT_DIGITS = 20
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a contract stores. Immutable; encoded as JSON with its fields in order of declaration."""
+
+
+R = TypeVar("R", bound=Record)
+
+
+class State:
+    """The state as one transaction sees it: committed values under its own writes."""
+
+    __slots__ = ("_reads", "_stub", "_writes")
+
+    def __init__(self, stub: Stub) -> None:
+        self._stub = stub
+        self._reads: dict[str, bytes | None] = {}
+        self._writes: dict[str, bytes | None] = {}
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value as this transaction left it; None if absent."""
+        if key in self._writes:
+            return self._writes[key]
+        if key not in self._reads:
+            self._reads[key] = self._stub.get_state(key)
+        return self._reads[key]
+
+    def put(self, key: str, value: bytes) -> None:
+        """Remember a write."""
+        self._writes[key] = value
+
+    def delete(self, key: str) -> None:
+        """Remember a removal."""
+        self._writes[key] = None
+
+    def range(self, start: str, end: str) -> Iterator[tuple[str, bytes]]:
+        """Yield (key, value) with start <= key < end in key order, own writes included. O(rows)."""
+        rows = dict(self._stub.get_state_by_range(start, end))
+        for key, value in self._writes.items():
+            if start <= key < end:
+                if value is None:
+                    rows.pop(key, None)
+                else:
+                    rows[key] = value
+        yield from sorted(rows.items())
+
+    def history(self, key: str) -> Iterator[KeyModification]:
+        """Yield the committed changes of a key, newest first."""
+        return self._stub.get_history_for_key(key)
+
+    def flush(self) -> None:
+        """Hand all writes to the stub, in key order."""
+        for key, value in sorted(self._writes.items()):
+            if value is None:
+                self._stub.delete_state(key)
+            else:
+                self._stub.put_state(key, value)
+
+    @property
+    def written(self) -> bool:
+        """Whether anything was written or deleted."""
+        return bool(self._writes)
+
+
+class Map(Generic[R]):
+    """A typed map of records under one prefix.
+
+    Parameters
+    ----------
+    prefix : object type of Fabric's composite key, `contract.record`; unique.
+    record : the stored type.
+    key : names of the record's fields that make up the key, most significant first. Text parts are
+        1..256 characters without control characters; integers are 0 or more and keep their order.
+    """
+
+    def __init__(self, prefix: str, record: type[R], *, key: tuple[str, ...]) -> None:
+        if prefix in MAPS:
+            raise ValueError(f"state prefix {prefix} is used twice")
+        self.prefix = prefix
+        self.record = record
+        self.key = key
+        self._decoder = msgspec.json.Decoder(record)
+        MAPS[prefix] = typing.cast(Map[Record], self)
+
+    def key_of(self, *parts: KeyPart) -> str:
+        """Return the composite key of these leading parts."""
+        return (
+            _SEPARATOR + self.prefix + _SEPARATOR + "".join(encode_part(part) + _SEPARATOR for part in parts)
+        )
+
+    def get(self, state: State, *parts: KeyPart) -> R | None:
+        """Return the record, or None."""
+        value = state.get(self.key_of(*parts))
+        return None if value is None else self._decoder.decode(value)
+
+    def load(self, state: State, *parts: KeyPart) -> R:
+        """Return the record.
+
+        Raises
+        ------
+        Rejected
+            RECORD_NOT_FOUND.
+        """
+        record = self.get(state, *parts)
+        if record is None:
+            raise Rejected(RECORD_NOT_FOUND, record=self.prefix, key=[str(part) for part in parts])
+        return record
+
+    def has(self, state: State, *parts: KeyPart) -> bool:
+        """Whether the record exists."""
+        return state.get(self.key_of(*parts)) is not None
+
+    def save(self, state: State, record: R) -> R:
+        """Write the record under its own key and return it."""
+        state.put(self.key_of(*self._parts(record)), encode(record))
+        return record
+
+    def create(self, state: State, record: R) -> R:
+        """Write a record that must not exist yet.
+
+        Raises
+        ------
+        Rejected
+            RECORD_EXISTS.
+        """
+        parts = self._parts(record)
+        if self.has(state, *parts):
+            raise Rejected(RECORD_EXISTS, record=self.prefix, key=[str(part) for part in parts])
+        return self.save(state, record)
+
+    def delete(self, state: State, *parts: KeyPart) -> None:
+        """Remove the record."""
+        state.delete(self.key_of(*parts))
+
+    def scan(self, state: State, *leading: KeyPart) -> Iterator[R]:
+        """Yield the records whose key begins with these parts, in key order."""
+        start = self.key_of(*leading)
+        for _, value in state.range(start, start + _LAST):
+            yield self._decoder.decode(value)
+
+    def history(self, state: State, *parts: KeyPart) -> Iterator[KeyModification]:
+        """Yield the committed changes of one record, newest first."""
+        return state.history(self.key_of(*parts))
+
+    def decode(self, value: bytes) -> R:
+        """Decode a stored value."""
+        return self._decoder.decode(value)
+
+    def _parts(self, record: R) -> tuple[KeyPart, ...]:
+        return tuple(getattr(record, name) for name in self.key)
+
+
+class Item(Map[R]):
+    """A map of exactly one record."""
+
+    def __init__(self, prefix: str, record: type[R]) -> None:
+        super().__init__(prefix, record, key=())
+
+
+MAPS: dict[str, Map[Record]] = {}
+"""Every map by its prefix: who reads the raw state finds the record type here."""
+
+
+def encode(value: msgspec.Struct | list[msgspec.Struct]) -> bytes:
+    """Encode canonically: struct fields in order of declaration, dictionaries by key."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def encode_part(part: KeyPart) -> str:
+    """Encode one key part; integers get leading zeros so that text order is their order.
+
+    Raises
+    ------
+    Rejected
+        MALFORMED_KEY.
+    """
+    if isinstance(part, int):
+        if not 0 <= part < 10**_INT_DIGITS:
+            raise Rejected(MALFORMED_KEY, part=str(part))
+        return f"{part:0{_INT_DIGITS}d}"
+    if not 0 < len(part) <= MAX_KEY_PART or any(c < " " or c in "\x7f\U0010ffff" for c in part):
+        raise Rejected(MALFORMED_KEY, part=part[:MAX_KEY_PART])
+    return part
+
+
+def split_key(key: str) -> tuple[str, tuple[str, ...]]:
+    """Return (prefix, parts) of a composite key; ('', (key,)) for a simple one."""
+    if not key.startswith(_SEPARATOR):
+        return "", (key,)
+    prefix, *parts = key[1:].rstrip(_SEPARATOR).split(_SEPARATOR)
+    return prefix, tuple(parts)
