@@ -1,0 +1,1 @@
+"""The client of a ledger: Fabric's Gateway protocol over interchangeable transports."""

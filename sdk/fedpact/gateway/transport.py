@@ -1,0 +1,101 @@
+"""The one seam between the client and whoever answers it.
+
+    Transport                    evaluate, endorse, submit, commit_status, close
+    TransportError               what any transport raises
+      .status -> Status          gRPC's status names
+      .details -> ErrorDetail    one per peer that failed
+
+Requests and replies are serialised messages of Fabric's `gateway.proto`, so that an in-process node, a local
+socket and gRPC are interchangeable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Status(StrEnum):
+    """gRPC's status names."""
+
+    CANCELLED = "CANCELLED"
+    UNKNOWN = "UNKNOWN"
+    INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_EXISTS = "ALREADY_EXISTS"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    ABORTED = "ABORTED"
+    OUT_OF_RANGE = "OUT_OF_RANGE"
+    UNIMPLEMENTED = "UNIMPLEMENTED"
+    INTERNAL = "INTERNAL"
+    UNAVAILABLE = "UNAVAILABLE"
+    DATA_LOSS = "DATA_LOSS"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetail:
+    """What one peer answered.
+
+    Attributes
+    ----------
+    address : of the peer.
+    mspid : its organisation.
+    message : its answer; for a refusal of the contract, `chaincode response <status>, <message>`.
+    """
+
+    address: str
+    mspid: str
+    message: str
+
+
+class TransportError(Exception):
+    """A call failed.
+
+    Parameters
+    ----------
+    status : gRPC status name.
+    message : one line for people.
+    details : the answers of the peers that failed.
+    """
+
+    def __init__(self, status: Status, message: str, details: tuple[ErrorDetail, ...] = ()) -> None:
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+        self.details = details
+
+
+class Transport(Protocol):
+    """A gateway. All methods may be called from many threads; all raise `TransportError` and nothing else."""
+
+    def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Execute a proposal without ordering it; `EvaluateRequest` -> `EvaluateResponse`.
+
+        Status UNKNOWN where the contract refused, with its answer in message and details.
+        """
+
+    def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Collect endorsements; `EndorseRequest` -> `EndorseResponse` with the unsigned envelope.
+
+        Status ABORTED where a contract refused, with its answer in the details.
+        """
+
+    def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Hand a signed envelope to the orderer; `SubmitRequest` -> `SubmitResponse`.
+
+        Submitting the same envelope again is allowed: its transaction id makes it idempotent.
+        """
+
+    def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Wait for a transaction's verdict; `SignedCommitStatusRequest` -> `CommitStatusResponse`.
+
+        Status DEADLINE_EXCEEDED where it is not committed within the time.
+        """
+
+    def close(self) -> None:
+        """Release what the transport holds; more than once is allowed."""

@@ -1,0 +1,178 @@
+"""Ledgers as plug-ins: what every backend offers, and finding the one that a URL names.
+
+A URL's scheme names the backend, a part after `+` is its own business: `embedded:///path/ledger.db` and
+`embedded+postgresql://...` both load the entry point `embedded` of the group `fedpact.ledgers`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+if TYPE_CHECKING:
+    from fedpact.gateway.transport import Transport
+    from fedpact.identity.identity import Identity
+    from fedpact.wire.config import ChannelConfig
+    from fedpact.wire.rwsets import Version
+
+GROUP = "fedpact.ledgers"
+"""Entry-point group of the backends."""
+
+ClockNs = Callable[[], int]
+"""A clock: nanoseconds since 1970."""
+
+
+class LedgerError(Exception):
+    """A ledger cannot be found, opened or created.
+
+    Attributes
+    ----------
+    code : `UNKNOWN_SCHEME`, `LEDGER_EXISTS`, `NO_SUCH_LEDGER`, `LEDGER_BUSY`, `LEDGER_DAMAGED`; stable.
+    url : the ledger's URL.
+    """
+
+    def __init__(self, code: str, url: str, message: str) -> None:
+        super().__init__(f"{code}: {message} ({url})")
+        self.code = code
+        self.url = url
+
+
+class StateRow(NamedTuple):
+    """A committed value and where it was written."""
+
+    namespace: str
+    key: str
+    value: bytes
+    version: Version
+
+
+class HistoryRow(NamedTuple):
+    """One committed change of a key; `value` None where it was removed."""
+
+    transaction_id: str
+    version: Version
+    timestamp_ns: int
+    value: bytes | None
+
+
+class Ledger(Protocol):
+    """An opened ledger. Reads see committed blocks only and may run beside writers."""
+
+    @property
+    def url(self) -> str:
+        """Where it was opened."""
+
+    @property
+    def channel_id(self) -> str:
+        """The channel it holds."""
+
+    def transport(self) -> Transport:
+        """Return a transport for clients in this process."""
+
+    def local_address(self) -> str:
+        """Return `unix:///...`, a transport for processes of this machine; started on first use."""
+
+    def blocks(self, start: int = 0) -> Iterator[bytes]:
+        """Yield serialised `common.Block`s from a height on, up to the present height."""
+
+    def height(self) -> int:
+        """Return the number of committed blocks."""
+
+    def state(self, namespace: str, start: str = "", end: str = "") -> Iterator[StateRow]:
+        """Yield rows with start <= key < end in the order of their UTF-8 bytes; an empty end is unbounded."""
+
+    def history(self, namespace: str, key: str) -> Iterator[HistoryRow]:
+        """Yield the changes of a key, newest first."""
+
+    def state_hash(self) -> str:
+        """Return the hash (hex) of all (namespace, key, value): of content only, however blocks were cut."""
+
+    def state_hash_at(self, block: int) -> str:
+        """Return `state_hash` as it was after a block.
+
+        Raises
+        ------
+        IndexError
+            If there is no such block yet.
+        """
+
+    def close(self) -> None:
+        """Finish what was accepted and release everything; more than once is allowed."""
+
+
+class Backend(Protocol):
+    """What an entry point of the group `fedpact.ledgers` provides."""
+
+    @classmethod
+    def create(
+        cls,
+        url: str,
+        config: ChannelConfig,
+        *,
+        peers: Sequence[Identity],
+        orderer: Identity,
+        clock_ns: ClockNs = time.time_ns,
+    ) -> Ledger:
+        """Create a ledger with its genesis block; refuse (LEDGER_EXISTS) to touch an existing one."""
+
+    @classmethod
+    def open(cls, url: str, *, clock_ns: ClockNs = time.time_ns) -> Ledger:
+        """Open an existing ledger; its keys lie beside its database, never in it."""
+
+
+def create_ledger(
+    url: str,
+    config: ChannelConfig,
+    *,
+    peers: Sequence[Identity],
+    orderer: Identity,
+    clock_ns: ClockNs = time.time_ns,
+) -> Ledger:
+    """Create a ledger and open it.
+
+    Parameters
+    ----------
+    url : where; the scheme names the backend.
+    config : organisations, policies and rules of the channel.
+    peers : the endorsing peers this node plays.
+    orderer : who signs its blocks.
+    clock_ns : the node's clock.
+
+    Raises
+    ------
+    LedgerError
+        UNKNOWN_SCHEME, LEDGER_EXISTS.
+    """
+    return find_backend(url).create(url, config, peers=peers, orderer=orderer, clock_ns=clock_ns)
+
+
+def open_ledger(url: str, *, clock_ns: ClockNs = time.time_ns) -> Ledger:
+    """Open an existing ledger.
+
+    Raises
+    ------
+    LedgerError
+        UNKNOWN_SCHEME, NO_SUCH_LEDGER, LEDGER_BUSY, LEDGER_DAMAGED.
+    """
+    return find_backend(url).open(url, clock_ns=clock_ns)
+
+
+def find_backend(url: str) -> type[Backend]:
+    """Load the backend that a URL's scheme names.
+
+    Raises
+    ------
+    LedgerError
+        UNKNOWN_SCHEME, naming the nearest backend.
+    """
+    scheme, separator, _ = url.partition("://")
+    name = scheme.partition("+")[0]
+    known: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=GROUP)}
+    if not separator or name not in known:
+        nearest = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {nearest[0]}://?" if nearest else f"known: {', '.join(sorted(known))}"
+        raise LedgerError("UNKNOWN_SCHEME", url, f"no backend is called {name!r}; {hint}")
+    return cast("type[Backend]", known[name].load())
