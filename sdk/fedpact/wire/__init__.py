@@ -1,0 +1,1 @@
+"""Fabric's messages without any input or output: build, sign, parse and verify them."""

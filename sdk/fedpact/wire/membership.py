@@ -1,0 +1,276 @@
+"""Who a creator is: the channel's organisations, their roots, and the certificates they vouch for."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtensionOID
+from fabric_protos.msp import identities_pb2
+
+from fedpact.identity.certificates import (
+    ATTRIBUTES_OID,
+    NODE_OUS,
+    check_mspid,
+    common_name,
+    load_certificate,
+    organisational_units,
+    role_of,
+)
+from fedpact.identity.errors import IdentityCode, IdentityError
+from fedpact.identity.signer import SIGNATURE_ALGORITHM, is_low_s
+
+__all__ = ["Member", "Membership"]
+
+_MAX_CREATOR_BYTES = 20 * 1024
+_MAX_KNOWN = 4096
+_STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_UNDERSTOOD = frozenset(
+    {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ATTRIBUTES_OID}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A certificate that one of the channel's organisations vouches for.
+
+    Attributes
+    ----------
+    mspid, name
+        Organisation and common name.
+    role
+        The consortium's role attribute, or None.
+    ou
+        All organisational units, exactly one of them a Node OU.
+    certificate, public_key
+        What was verified.
+    fingerprint
+        SHA-256 of the signed part of the certificate. It tells identities apart even when somebody
+        re-encodes the certificate authority's malleable signature.
+    """
+
+    mspid: str
+    name: str
+    role: str | None
+    ou: frozenset[str]
+    certificate: x509.Certificate
+    public_key: ec.EllipticCurvePublicKey
+    fingerprint: bytes
+
+    @property
+    def id(self) -> str:
+        """The stable identifier ``<mspid>/<name>``."""
+        return f"{self.mspid}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    certificate: x509.Certificate
+    not_before_s: float
+    not_after_s: float
+
+
+class Membership:
+    """Tells members of the channel's organisations from everybody else.
+
+    Immutable: when the configuration or a revocation list changes, make a new one. Safe to share
+    between threads.
+
+    Parameters
+    ----------
+    organisations
+        MSP identifier -> root certificates (PEM). A member's certificate must be signed by one of
+        them directly.
+    revoked
+        Pairs of MSP identifier and certificate serial number.
+    clock
+        Seconds since the epoch, for calls that give no time of their own.
+
+    Raises
+    ------
+    IdentityError
+        BAD_ROOT, BAD_NAME or MALFORMED when a root cannot be one.
+    """
+
+    def __init__(
+        self,
+        organisations: Mapping[str, Sequence[bytes]],
+        *,
+        revoked: Collection[tuple[str, int]] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._roots = {check_mspid(mspid): _load_roots(roots) for mspid, roots in organisations.items()}
+        self._revoked = frozenset(revoked)
+        self._clock = clock
+        self._known: dict[bytes, tuple[float, float, Member]] = {}
+        self._adding = threading.Lock()
+
+    @property
+    def mspids(self) -> tuple[str, ...]:
+        """The organisations' MSP identifiers in alphabetical order."""
+        return tuple(sorted(self._roots))
+
+    def identify(self, creator: bytes, at_s: float | None = None) -> Member:
+        """Return whom a serialised identity names.
+
+        The chain is checked once per creator and remembered (for at most 4,096 of them); validity
+        is checked every time. About 1 us for a known creator, 300 us for a new one.
+
+        Parameters
+        ----------
+        creator
+            A serialised ``msp.SerializedIdentity``.
+        at_s
+            The moment at which the certificate must be valid, in seconds since the epoch; None: now.
+
+        Raises
+        ------
+        IdentityError
+            MALFORMED, UNKNOWN_MSP, FOREIGN_CA, CA_CERTIFICATE, WRONG_CURVE, REVOKED, BAD_NAME,
+            BAD_NODE_OU, NOT_YET_VALID, EXPIRED.
+        """
+        not_before_s, not_after_s, member = self._known.get(creator) or self._admit(creator)
+        now_s = self._clock() if at_s is None else at_s
+        if not_before_s <= now_s <= not_after_s:
+            return member
+        code = IdentityCode.NOT_YET_VALID if now_s < not_before_s else IdentityCode.EXPIRED
+        raise IdentityError(code, f"the certificate of {member.id} is not valid at {now_s:.0f}")
+
+    def verify(self, creator: bytes, message: bytes, signature: bytes, at_s: float | None = None) -> Member:
+        """Return whose signature of a message this is (about 70 us for a known creator).
+
+        Parameters
+        ----------
+        creator
+            A serialised ``msp.SerializedIdentity``.
+        message
+            What was signed.
+        signature
+            ECDSA P-256, SHA-256, DER, low S.
+        at_s
+            As for `identify`.
+
+        Raises
+        ------
+        IdentityError
+            As for `identify`, and BAD_SIGNATURE or HIGH_S.
+        """
+        member = self.identify(creator, at_s)
+        try:
+            member.public_key.verify(signature, message, SIGNATURE_ALGORITHM)
+        except InvalidSignature as error:
+            raise IdentityError(IdentityCode.BAD_SIGNATURE, f"not a signature by {member.id}") from error
+        # OpenSSL has just checked that the signature is strict DER, which the quick test relies on.
+        if not is_low_s(signature):
+            raise IdentityError(IdentityCode.HIGH_S, "of the two forms of a signature only low S is accepted")
+        return member
+
+    def _admit(self, creator: bytes) -> tuple[float, float, Member]:
+        try:
+            known = self._examine(creator)
+        except IdentityError:
+            raise
+        except Exception as error:  # hostile bytes in foreign parsers: whatever they raise means the same
+            raise IdentityError(IdentityCode.MALFORMED, "the creator's certificate cannot be read") from error
+        with self._adding:
+            if len(self._known) >= _MAX_KNOWN:
+                del self._known[next(iter(self._known))]
+            self._known[creator] = known
+        return known
+
+    def _examine(self, creator: bytes) -> tuple[float, float, Member]:
+        mspid, pem = _parse_creator(creator)
+        roots = self._roots.get(mspid)
+        if roots is None:
+            raise IdentityError(
+                IdentityCode.UNKNOWN_MSP, f"no organisation of this channel is called {mspid!r:.80}"
+            )
+        certificate = load_certificate(pem)
+        root = _issuer(certificate, roots)
+        _check_leaf(certificate)
+        if (mspid, certificate.serial_number) in self._revoked:
+            raise IdentityError(IdentityCode.REVOKED, f"{mspid} has revoked this certificate")
+        key = certificate.public_key()
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise IdentityError(IdentityCode.WRONG_CURVE, "a member's key must be on P-256")
+        ou = organisational_units(certificate)
+        if len(ou & NODE_OUS) != 1:
+            raise IdentityError(
+                IdentityCode.BAD_NODE_OU, f"exactly one of {', '.join(sorted(NODE_OUS))} is needed"
+            )
+        fingerprint = sha256(certificate.tbs_certificate_bytes).digest()
+        member = Member(
+            mspid, common_name(certificate), role_of(certificate), ou, certificate, key, fingerprint
+        )
+        not_before_s = max(root.not_before_s, certificate.not_valid_before_utc.timestamp())
+        not_after_s = min(root.not_after_s, certificate.not_valid_after_utc.timestamp())
+        return not_before_s, not_after_s, member
+
+
+def _load_roots(pems: Sequence[bytes]) -> tuple[_Root, ...]:
+    if not pems:
+        raise IdentityError(IdentityCode.BAD_ROOT, "an organisation needs at least one root certificate")
+    return tuple(_load_root(pem) for pem in pems)
+
+
+def _load_root(pem: bytes) -> _Root:
+    certificate = load_certificate(pem)
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        usable = constraints.ca and isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+        usable = usable and usage.key_cert_sign
+    except Exception as error:  # hostile bytes in a foreign parser: whatever it raises means the same
+        raise IdentityError(IdentityCode.BAD_ROOT, "the root's constraints cannot be read") from error
+    if not usable:
+        raise IdentityError(
+            IdentityCode.BAD_ROOT, "a root must be a certificate authority with an elliptic key"
+        )
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return _Root(certificate, begin.timestamp(), end.timestamp())
+
+
+def _parse_creator(creator: bytes) -> tuple[str, bytes]:
+    if len(creator) > _MAX_CREATOR_BYTES:
+        raise IdentityError(IdentityCode.MALFORMED, "a creator has at most 20 KiB")
+    message = identities_pb2.SerializedIdentity.FromString(creator)
+    mspid, pem = message.mspid, message.id_bytes
+    # One identity has one encoding: unknown fields and repeated ones are not let in.
+    if identities_pb2.SerializedIdentity(mspid=mspid, id_bytes=pem).SerializeToString() != creator:
+        raise IdentityError(
+            IdentityCode.MALFORMED, "a creator holds an MSP id and a certificate, nothing else"
+        )
+    return mspid, pem
+
+
+def _issuer(certificate: x509.Certificate, roots: tuple[_Root, ...]) -> _Root:
+    if isinstance(certificate.signature_hash_algorithm, _STRONG_HASHES):
+        for root in roots:
+            try:
+                certificate.verify_directly_issued_by(root.certificate)
+            except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+                continue
+            return root
+    raise IdentityError(IdentityCode.FOREIGN_CA, "no root of the organisation has issued this certificate")
+
+
+def _check_leaf(certificate: x509.Certificate) -> None:
+    for extension in certificate.extensions:
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints) and value.ca:
+            raise IdentityError(
+                IdentityCode.CA_CERTIFICATE, "a certificate authority does not act as a member"
+            )
+        if isinstance(value, x509.KeyUsage) and not value.digital_signature:
+            raise IdentityError(
+                IdentityCode.CA_CERTIFICATE, "this certificate's key is not meant for signatures"
+            )
+        if extension.critical and extension.oid not in _UNDERSTOOD:
+            raise IdentityError(
+                IdentityCode.MALFORMED, f"unknown critical extension {extension.oid.dotted_string}"
+            )
