@@ -1,0 +1,100 @@
+"""`fedpact.connect`: from a ledger's URL and an identity to a member's session."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from fedpact.ledger import ClockNs, Ledger, open_ledger
+
+if TYPE_CHECKING:
+    from fedpact.consortium.session import Session
+    from fedpact.identity.identity import Identity
+    from fedpact.models.store import ModelStore
+
+DEFAULT_CHANNEL = "consortium"
+LOCAL_SCHEME = "unix://"
+
+
+class _OpenLedgers:
+    """The ledgers that this process has open, shared by all its sessions; the last one closes the ledger."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[Ledger, int]] = {}
+
+    def acquire(self, url: str) -> Ledger:
+        with self._lock:
+            ledger, users = self._open.get(url) or (open_ledger(url), 0)
+            self._open[url] = (ledger, users + 1)
+            return ledger
+
+    def release(self, url: str) -> None:
+        with self._lock:
+            ledger, users = self._open.pop(url)
+            if users > 1:
+                self._open[url] = (ledger, users - 1)
+                return
+        ledger.close()
+
+
+_ledgers = _OpenLedgers()
+
+
+def connect(
+    url: str | Ledger,
+    *,
+    identity: Identity,
+    models: ModelStore | str | None = None,
+    retrieval_key: bytes | None = None,
+    clock_ns: ClockNs = time.time_ns,
+) -> Session:
+    """Open a member's session on a ledger.
+
+    Parameters
+    ----------
+    url : `embedded:///path/ledger.db` (or another backend's URL), `unix:///path.sock` for the local
+        socket of a node in another process, or a ledger that the caller has opened and will close.
+    identity : who acts; its key stays in this process.
+    models : the model store, or its fsspec URL.
+    retrieval_key : the consortium's secret for hashing terms (32 bytes).
+    clock_ns : time of the transactions; the ledger refuses times far from its own.
+
+    Returns
+    -------
+    A session; close it, or use it in a `with` statement. Sessions of one process share its ledgers.
+
+    Raises
+    ------
+    LedgerError
+        The ledger cannot be found or opened.
+    """
+    from fedpact.consortium.session import Session
+    from fedpact.gateway.client import Gateway
+
+    ledger: Ledger | None
+    if not isinstance(url, str):
+        ledger, transport, on_close = url, url.transport(), None
+    elif url.startswith(LOCAL_SCHEME):
+        from fedpact.gateway.local import LocalTransport
+
+        ledger, transport = None, LocalTransport(url)
+        on_close = transport.close
+    else:
+        ledger = _ledgers.acquire(url)
+        transport = ledger.transport()
+
+        def on_close() -> None:
+            _ledgers.release(url)
+
+    channel_id = DEFAULT_CHANNEL if ledger is None else ledger.channel_id
+    gateway = Gateway(transport, identity, channel_id=channel_id, clock=clock_ns)
+    store = _store(models, identity) if isinstance(models, str) else models
+    return Session(gateway, ledger=ledger, models=store, retrieval_key=retrieval_key, on_close=on_close)
+
+
+def _store(url: str, identity: Identity) -> ModelStore:
+    from fedpact.models.store import ModelStore
+
+    return ModelStore(url, identity)

@@ -1,0 +1,189 @@
+"""Founding a consortium: organisations with their own authorities, a node's keys, an empty ledger.
+
+A consortium's home is a folder of its own on the founder's machine:
+
+    consortium.json              ledger's URL, channel, organisations
+    retrieval.key                secret under which members hash the terms of profiles
+    authorities/<mspid>/         each organisation's CA (moved to that organisation in production)
+    wallet/                      issued identities
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from fedpact.identity.authority import CertificateAuthority
+from fedpact.identity.identity import Identity
+from fedpact.identity.private_files import make_private_folder, write_private_file
+from fedpact.identity.seeds import derive_bytes
+from fedpact.identity.wallet import Wallet
+from fedpact.ledger import ClockNs, Ledger, create_ledger
+from fedpact.wire.config import BatchRules, ChannelConfig, Organisation
+
+_PROFILE = "consortium.json"
+_RETRIEVAL_KEY = "retrieval.key"
+_AUTHORITIES = "authorities"
+
+
+class FoundingRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What the founders agree on; it becomes part of the genesis block.
+
+    Attributes
+    ----------
+    channel_id : the channel's name.
+    endorsement : which organisations must endorse a transaction, `MAJORITY Endorsement` or a signature policy.
+    council : a motion passes when strictly more than this fraction of the organisations approves.
+    batch_timeout_ms : longest wait of a transaction for its block.
+    time_tolerance_ms : how far a transaction's time may be off the node's clock.
+    """
+
+    channel_id: str = "consortium"
+    endorsement: str = "MAJORITY Endorsement"
+    council: tuple[int, int] = (2, 3)
+    batch_timeout_ms: int = 20
+    time_tolerance_ms: int = 60_000
+
+
+class _Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    url: str
+    channel_id: str
+    organisations: dict[str, str]
+
+
+class Consortium:
+    """The founder's view: who belongs, where the ledger is, and the authorities that issue identities.
+
+    Attributes
+    ----------
+    url : the ledger's URL.
+    channel_id : its channel.
+    organisations : name of each organisation by its mspid.
+    authorities : certificate authority of each organisation by its mspid.
+    wallet : the identities issued so far, under `mspid/name`.
+    retrieval_key : 32 bytes, the members' secret for hashing terms.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        profile: _Profile,
+        retrieval_key: bytes,
+        authorities: Mapping[str, CertificateAuthority],
+    ) -> None:
+        self.home = home
+        self.url = profile.url
+        self.channel_id = profile.channel_id
+        self.organisations: Mapping[str, str] = profile.organisations
+        self.retrieval_key = retrieval_key
+        self.authorities = authorities
+        self.wallet = Wallet(home / "wallet")
+
+    @classmethod
+    def open(cls, home: Path | str) -> Self:
+        """Open a consortium's home.
+
+        Raises
+        ------
+        FileNotFoundError
+            No consortium was founded there.
+        """
+        folder = Path(home)
+        profile = msgspec.json.decode((folder / _PROFILE).read_bytes(), type=_Profile)
+        authorities = {
+            mspid: CertificateAuthority.load(folder / _AUTHORITIES / mspid) for mspid in profile.organisations
+        }
+        return cls(folder, profile, bytes.fromhex((folder / _RETRIEVAL_KEY).read_text()), authorities)
+
+    def enrol(self, mspid: str, name: str, *, role: str) -> Identity:
+        """Issue an identity and keep it in the wallet.
+
+        Parameters
+        ----------
+        mspid : its organisation.
+        name : common name, unique within the organisation.
+        role : `admin`, `member`, `device`, `manager` or `validator`.
+        """
+        identity = self.authorities[mspid].issue(name, role=role, ou="admin" if role == "admin" else "client")
+        self.wallet.put(identity.id, identity)
+        return identity
+
+    def identity(self, identifier: str) -> Identity:
+        """Return an issued identity, `mspid/name`."""
+        return self.wallet.get(identifier)
+
+
+def found(  # noqa: PLR0913 (every one is a decision of the founders)
+    home: Path | str,
+    organisations: Mapping[str, str],
+    *,
+    url: str | None = None,
+    rules: FoundingRules | None = None,
+    seed: bytes | None = None,
+    not_before: datetime | None = None,
+    clock_ns: ClockNs = time.time_ns,
+) -> tuple[Consortium, Ledger]:
+    """Found a consortium: authorities, the node's keys, the ledger with its genesis block.
+
+    Parameters
+    ----------
+    home : an empty or new folder.
+    organisations : name by mspid.
+    url : the ledger's; default an embedded ledger in the home.
+    rules : the founders' agreement.
+    seed : derive every key from it (demonstrations and tests only); None: random keys.
+    not_before : start of the certificates' validity; default now.
+    clock_ns : the node's clock.
+
+    Returns
+    -------
+    The consortium and its opened ledger.
+
+    Raises
+    ------
+    LedgerError
+        LEDGER_EXISTS, UNKNOWN_SCHEME.
+    FileExistsError
+        The folder holds a consortium already.
+    """
+    folder = Path(home).absolute()
+    agreed = rules or FoundingRules()
+    if (folder / _PROFILE).exists():
+        raise FileExistsError(f"{folder} holds a consortium already")
+    make_private_folder(folder)
+    address = url or f"embedded://{folder / 'ledger.db'}"
+    authorities = {
+        mspid: CertificateAuthority.create(name, mspid, seed=_derived(seed, mspid), not_before=not_before)
+        for mspid, name in organisations.items()
+    }
+    config = ChannelConfig(
+        channel_id=agreed.channel_id,
+        organisations=tuple(
+            Organisation(mspid=mspid, name=organisations[mspid], root_certificates=(ca.certificate_pem,))
+            for mspid, ca in authorities.items()
+        ),
+        endorsement=agreed.endorsement,
+        batch=BatchRules(timeout_ms=agreed.batch_timeout_ms),
+        time_tolerance_ms=agreed.time_tolerance_ms,
+        council_threshold=agreed.council,
+    )
+    peers = [ca.issue("peer0", role=None, ou="peer") for ca in authorities.values()]
+    orderer = next(iter(authorities.values())).issue("orderer0", role=None, ou="orderer")
+    ledger = create_ledger(address, config, peers=peers, orderer=orderer, clock_ns=clock_ns)
+    for mspid, authority in authorities.items():
+        authority.save(folder / _AUTHORITIES / mspid)
+    key = secrets.token_bytes(32) if seed is None else derive_bytes(seed, "retrieval", 32)
+    write_private_file(folder / _RETRIEVAL_KEY, key.hex().encode())
+    profile = _Profile(url=address, channel_id=agreed.channel_id, organisations=dict(organisations))
+    write_private_file(folder / _PROFILE, msgspec.json.encode(profile))
+    return Consortium(folder, profile, key, authorities), ledger
+
+
+def _derived(seed: bytes | None, mspid: str) -> bytes | None:
+    return None if seed is None else derive_bytes(seed, f"authority/{mspid}", 32)
