@@ -144,14 +144,7 @@ class CertificateAuthority:
         """
         if ou not in NODE_OUS:
             raise IdentityError(IdentityCode.BAD_NODE_OU, f"unknown Node OU {ou!r}")
-        root_start, root_end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
-        if not_before is None and self._seed is not None:
-            not_before = root_start
-        start, end = _validity(not_before, not_after, _IDENTITY_YEARS)
-        if not_after is None:
-            end = min(end, root_end)
-        if not (root_start <= start < end <= root_end):
-            raise IdentityError(IdentityCode.BAD_VALIDITY, "an identity is valid only while its root is")
+        start, end = self._validity_within(not_before, not_after)
         label = f"{self.mspid}/identity/{check_name(name)}"
         signer = (
             PrivateKeySigner.generate()
@@ -199,6 +192,17 @@ class CertificateAuthority:
                 IdentityCode.KEY_MISMATCH, "the private key does not belong to the certificate"
             )
         return cls((folder / "mspid").read_text(), certificate, key)
+
+    def _validity_within(self, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
+        root_start, root_end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
+        if start is None and self._seed is not None:
+            start = root_start
+        begins, ends = _validity(start, end, _IDENTITY_YEARS)
+        if end is None:
+            ends = min(ends, root_end)
+        if not (root_start <= begins < ends <= root_end):
+            raise IdentityError(IdentityCode.BAD_VALIDITY, "an identity is valid only while its root is")
+        return begins, ends
 
     def __repr__(self) -> str:
         return f"CertificateAuthority({self.mspid!r}, {self.organisation!r})"
