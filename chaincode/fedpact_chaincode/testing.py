@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
 
 from fedpact_chaincode.chaincode import OK, Chaincode, PublishedEvent, Response
-from fedpact_chaincode.errors import Rejected
+from fedpact_chaincode.errors import Code, FieldValue, Rejected
 from fedpact_chaincode.state import encode
 from fedpact_chaincode.stub import KeyModification
 
@@ -122,3 +123,25 @@ class MemoryLedger:
             rejected = Rejected.from_json(response.message)
             raise rejected if rejected else AssertionError(response.message)
         return first, response
+
+
+@contextmanager
+def refused(code: Code, **fields: FieldValue) -> Iterator[None]:
+    """Expect that the body is refused with this code, and these values among the disputed ones.
+
+    Raises
+    ------
+    AssertionError
+        The body passed, or was refused with other values.
+    Rejected
+        The body was refused with another code.
+    """
+    try:
+        yield
+    except Rejected as rejected:
+        if rejected.code != code:
+            raise
+        if any(rejected.fields.get(name) != value for name, value in fields.items()):
+            raise AssertionError(f"{rejected} does not dispute {fields}") from rejected
+    else:
+        raise AssertionError(f"nothing was refused, {code.name} was expected")
