@@ -83,6 +83,10 @@ class PrivateKeySigner:
         """Return the DER signature of a message, with low S."""
         return lower_s(self._key.sign(message, self._algorithm))
 
+    def agree(self, peer: ec.EllipticCurvePublicKey) -> bytes:
+        """Return the ECDH shared secret with a peer's P-256 key, 32 bytes."""
+        return self._key.exchange(ec.ECDH(), peer)
+
     def __repr__(self) -> str:
         return "PrivateKeySigner(P-256)"
 
