@@ -135,7 +135,8 @@ class CertificateAuthority:
             Node OU: ``client``, ``peer``, ``admin`` or ``orderer``.
         not_before, not_after
             Validity, with a time zone, within the root's. Default: the root's own start when the
-            authority has a seed, else five minutes ago; and two years after the start.
+            authority has a seed, else five minutes ago; and two years after the start, or the
+            root's end.
 
         Raises
         ------
@@ -195,8 +196,8 @@ class CertificateAuthority:
 
     def _validity_within(self, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
         root_start, root_end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
-        if start is None and self._seed is not None:
-            start = root_start
+        if start is None:
+            start = root_start if self._seed is not None else max(root_start, _now())
         begins, ends = _validity(start, end, _IDENTITY_YEARS)
         if end is None:
             ends = min(ends, root_end)
@@ -211,9 +212,13 @@ class CertificateAuthority:
         raise TypeError("an authority is never pickled or copied")
 
 
+def _now() -> datetime:
+    return (datetime.now(UTC) - _BACKDATE).replace(second=0, microsecond=0)
+
+
 def _validity(start: datetime | None, end: datetime | None, years: int) -> tuple[datetime, datetime]:
     if start is None:
-        start = (datetime.now(UTC) - _BACKDATE).replace(second=0)
+        start = _now()
     if end is None:
         end = start + timedelta(days=365 * years)
     if start.tzinfo is None or end.tzinfo is None or start >= end:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID
 from fabric_protos.msp import identities_pb2
@@ -16,7 +15,6 @@ from fabric_protos.msp import identities_pb2
 from fedpact.identity.certificates import (
     ATTRIBUTES_OID,
     NODE_OUS,
-    check_mspid,
     common_name,
     load_certificate,
     organisational_units,
@@ -24,12 +22,12 @@ from fedpact.identity.certificates import (
 )
 from fedpact.identity.errors import IdentityCode, IdentityError
 from fedpact.identity.signer import SIGNATURE_ALGORITHM, is_low_s
+from fedpact.wire.roots import issuer_of, load_roots
 
 __all__ = ["Member", "Membership"]
 
 _MAX_CREATOR_BYTES = 20 * 1024
 _MAX_KNOWN = 4096
-_STRONG_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _UNDERSTOOD = frozenset(
     {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE, ATTRIBUTES_OID}
 )
@@ -68,13 +66,6 @@ class Member:
         return f"{self.mspid}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Root:
-    certificate: x509.Certificate
-    not_before_s: float
-    not_after_s: float
-
-
 class Membership:
     """Tells members of the channel's organisations from everybody else.
 
@@ -94,7 +85,7 @@ class Membership:
     Raises
     ------
     IdentityError
-        BAD_ROOT, BAD_NAME or MALFORMED when a root cannot be one.
+        BAD_ROOT, BAD_NAME or MALFORMED when a root cannot be one, or two organisations share one.
     """
 
     def __init__(
@@ -104,7 +95,7 @@ class Membership:
         revoked: Collection[tuple[str, int]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._roots = {check_mspid(mspid): _load_roots(roots) for mspid, roots in organisations.items()}
+        self._roots = load_roots(organisations)
         self._revoked = frozenset(revoked)
         self._clock = clock
         self._known: dict[bytes, tuple[float, float, Member]] = {}
@@ -191,7 +182,7 @@ class Membership:
                 IdentityCode.UNKNOWN_MSP, f"no organisation of this channel is called {mspid!r:.80}"
             )
         certificate = load_certificate(pem)
-        root = _issuer(certificate, roots)
+        root = issuer_of(certificate, roots)
         _check_leaf(certificate)
         if (mspid, certificate.serial_number) in self._revoked:
             raise IdentityError(IdentityCode.REVOKED, f"{mspid} has revoked this certificate")
@@ -212,29 +203,6 @@ class Membership:
         return not_before_s, not_after_s, member
 
 
-def _load_roots(pems: Sequence[bytes]) -> tuple[_Root, ...]:
-    if not pems:
-        raise IdentityError(IdentityCode.BAD_ROOT, "an organisation needs at least one root certificate")
-    return tuple(_load_root(pem) for pem in pems)
-
-
-def _load_root(pem: bytes) -> _Root:
-    certificate = load_certificate(pem)
-    try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-        usable = constraints.ca and isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-        usable = usable and usage.key_cert_sign
-    except Exception as error:  # hostile bytes in a foreign parser: whatever it raises means the same
-        raise IdentityError(IdentityCode.BAD_ROOT, "the root's constraints cannot be read") from error
-    if not usable:
-        raise IdentityError(
-            IdentityCode.BAD_ROOT, "a root must be a certificate authority with an elliptic key"
-        )
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    return _Root(certificate, begin.timestamp(), end.timestamp())
-
-
 def _parse_creator(creator: bytes) -> tuple[str, bytes]:
     if len(creator) > _MAX_CREATOR_BYTES:
         raise IdentityError(IdentityCode.MALFORMED, "a creator has at most 20 KiB")
@@ -246,17 +214,6 @@ def _parse_creator(creator: bytes) -> tuple[str, bytes]:
             IdentityCode.MALFORMED, "a creator holds an MSP id and a certificate, nothing else"
         )
     return mspid, pem
-
-
-def _issuer(certificate: x509.Certificate, roots: tuple[_Root, ...]) -> _Root:
-    if isinstance(certificate.signature_hash_algorithm, _STRONG_HASHES):
-        for root in roots:
-            try:
-                certificate.verify_directly_issued_by(root.certificate)
-            except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-                continue
-            return root
-    raise IdentityError(IdentityCode.FOREIGN_CA, "no root of the organisation has issued this certificate")
 
 
 def _check_leaf(certificate: x509.Certificate) -> None:

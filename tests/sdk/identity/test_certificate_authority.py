@@ -139,6 +139,14 @@ def test_an_identity_ends_with_its_root_at_the_latest() -> None:
     assert authority.issue("Alice", role=None).certificate.not_valid_after_utc == START + HOUR
 
 
+def test_a_root_of_this_moment_can_issue_at_once() -> None:
+    now = datetime.now(UTC)
+    authority = CertificateAuthority.create("Org 1", "Org1MSP", not_before=now)
+    assert authority.issue("Alice", role=None).certificate.not_valid_before_utc == now.replace(microsecond=0)
+    unhurried = CertificateAuthority.create("Org 1", "Org1MSP").issue("Alice", role=None)
+    assert now - timedelta(minutes=7) < unhurried.certificate.not_valid_before_utc < now
+
+
 @pytest.mark.parametrize("password", [None, b"correct horse"])
 def test_save_and_load(tmp_path: Path, password: bytes | None) -> None:
     authority = seeded()

@@ -276,6 +276,15 @@ def test_roots_must_be_authorities() -> None:
     assert code_of(lambda: Membership({"Org/1": [AUTHORITY.certificate_pem]})) == "BAD_NAME"
 
 
+def test_organisations_share_no_root() -> None:
+    again = CertificateAuthority.create("Org 1", "Org1MSP", seed=b"1", not_before=START + timedelta(days=1))
+    roots = {
+        "Org1MSP": [AUTHORITY.certificate_pem],
+        "Org2MSP": [OTHER.certificate_pem, again.certificate_pem],
+    }
+    assert code_of(lambda: Membership(roots)) == "BAD_ROOT"
+
+
 def test_one_identity_has_one_encoding() -> None:
     pem = ALICE.certificate_pem
     variants = [
