@@ -1,0 +1,1 @@
+"""Teams: who works on a task, what each answers with, and what becomes of it (mortgage and punishment)."""
