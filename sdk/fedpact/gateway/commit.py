@@ -1,0 +1,102 @@
+"""Third stage: a submitted transaction, waiting for the ledger's verdict."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from fedpact.gateway import messages
+from fedpact.gateway.connection import Connection
+from fedpact.gateway.errors import CommitError, CommitStatusError
+from fedpact.gateway.messages import CommitStatus
+from fedpact.gateway.transport import TransportError
+
+
+class Result(NamedTuple):
+    """What a committed transaction returned.
+
+    Attributes
+    ----------
+    transaction_id : its id.
+    payload : the contract's result.
+    block_number : the block it is in.
+    """
+
+    transaction_id: str
+    payload: bytes
+    block_number: int
+
+
+class Commit:
+    """A submitted transaction.
+
+    Parameters
+    ----------
+    connection : where to ask.
+    transaction_id : of the transaction.
+    payload : the contract's result, as endorsed.
+    signature : of the status request, made elsewhere; without one, the connection's identity signs.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        transaction_id: str,
+        payload: bytes = b"",
+        *,
+        signature: bytes | None = None,
+    ) -> None:
+        self.transaction_id = transaction_id
+        self.payload = payload
+        self.message = messages.commit_status_request(
+            transaction_id, connection.channel_id, connection.identity.creator
+        )
+        self._connection = connection
+        self._signature = signature
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what the client signs to ask for the status, for off-line signing."""
+        return hashlib.sha256(self.message).digest()
+
+    def to_bytes(self) -> bytes:
+        """Return Fabric's `SignedCommitStatusRequest`, for `Gateway.signed_commit`."""
+        return messages.signed_commit_status_request(self.message, self._signature or b"")
+
+    def status(self, *, timeout_s: float | None = None) -> CommitStatus:
+        """Wait for the verdict.
+
+        Parameters
+        ----------
+        timeout_s : longest wait; the connection's `commit_s` unless given.
+
+        Raises
+        ------
+        CommitStatusError
+            It could not be learned in time; the transaction may be committed.
+        """
+        if self._signature is None:
+            self._signature = self._connection.identity.sign(self.message)
+        request = messages.signed_commit_status_request(self.message, self._signature)
+        wait_s = self._connection.deadlines.commit_s if timeout_s is None else timeout_s
+        try:
+            return messages.commit_status_reply(
+                self._connection.transport.commit_status(request, timeout_s=wait_s)
+            )
+        except TransportError as error:
+            raise CommitStatusError(self.transaction_id, f"no verdict, {error}", error) from error
+
+    def result(self, *, timeout_s: float | None = None) -> Result:
+        """Wait for the verdict and return the result.
+
+        Raises
+        ------
+        CommitError
+            The transaction is invalid.
+        CommitStatusError
+            The verdict could not be learned in time.
+        """
+        code, block_number = verdict = self.status(timeout_s=timeout_s)
+        if not verdict.valid:
+            raise CommitError(self.transaction_id, code, block_number)
+        return Result(self.transaction_id, self.payload, block_number)

@@ -1,0 +1,77 @@
+"""Second stage: an endorsed transaction, to be submitted."""
+
+from __future__ import annotations
+
+import hashlib
+
+from fedpact.gateway import messages, offline
+from fedpact.gateway.commit import Commit
+from fedpact.gateway.connection import Connection
+from fedpact.gateway.errors import SubmitError
+from fedpact.gateway.transport import TransportError
+from fedpact.wire.envelopes import ParsedTransaction
+
+
+class Transaction:
+    """An endorsed transaction. It is signed once: submitting it again sends exactly the same envelope.
+
+    Parameters
+    ----------
+    connection : where it goes.
+    prepared : the transaction as the endorsers' gateway put it together.
+    signature : made elsewhere; without one, the connection's identity signs when it is first needed.
+    """
+
+    def __init__(
+        self, connection: Connection, prepared: ParsedTransaction, *, signature: bytes | None = None
+    ) -> None:
+        self._connection = connection
+        self._prepared = prepared
+        self._signature = signature
+
+    @property
+    def transaction_id(self) -> str:
+        """The transaction's id."""
+        return self._prepared.transaction_id
+
+    @property
+    def payload(self) -> bytes:
+        """The contract's result, as endorsed; it counts only once the transaction is committed."""
+        return self._prepared.response.payload
+
+    @property
+    def message(self) -> bytes:
+        """Serialised `common.Payload`: what the creator signs."""
+        return self._prepared.payload
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what the creator signs, for off-line signing."""
+        return hashlib.sha256(self.message).digest()
+
+    def to_bytes(self) -> bytes:
+        """Return Fabric's `PreparedTransaction`, for `Gateway.signed_transaction` and `Gateway.resume`."""
+        return offline.write_transaction(self.transaction_id, self.message, self._signature or b"")
+
+    def submit(self) -> Commit:
+        """Hand it to the orderer; return the third stage.
+
+        Raises
+        ------
+        SubmitError
+            The orderer was not reached (`undecided`) or refused.
+        """
+        connection = self._connection
+        if self._signature is None:
+            self._signature = connection.identity.sign(self.message)
+        request = messages.submit_request(self._prepared, self._signature)
+        try:
+            reply = connection.transport.submit(request, timeout_s=connection.deadlines.submit_s)
+            messages.submit_reply(reply)
+        except TransportError as error:
+            raise SubmitError(self.transaction_id, f"not submitted, {error}", error) from error
+        return self.commit()
+
+    def commit(self) -> Commit:
+        """Return the third stage without submitting: for looking the transaction up."""
+        return Commit(self._connection, self.transaction_id, self.payload)
