@@ -11,12 +11,13 @@ The message that leaves the contract is JSON, so that the other side can raise t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
 
-FieldValue = str | int | bool | list[str] | list[int] | None
+FieldValue = str | int | bool | Sequence[str | int] | None
 
 
 class Kind(StrEnum):
