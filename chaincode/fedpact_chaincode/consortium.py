@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fedpact_chaincode.chaincode import Chaincode
+from fedpact_chaincode.contracts import registry
 
 NAME = "fedpact"
 """The chaincode's name on a channel: the namespace of its state."""
@@ -10,4 +11,4 @@ NAME = "fedpact"
 
 def chaincode() -> Chaincode:
     """Return the consortium's chaincode, as every node and the audit run it."""
-    return Chaincode([])
+    return Chaincode([registry.contract])

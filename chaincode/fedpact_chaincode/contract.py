@@ -43,7 +43,9 @@ class Nothing(Message, frozen=True, kw_only=True):
 
 
 _TEXT = r"^[^\x00-\x1f\x7f]+\Z"
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=_TEXT, description="identifier")]
+_NAME = r"^[^/\x00-\x1f\x7f]+\Z"
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=160, pattern=_TEXT, description="identifier")]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=_NAME, description="without '/'")]
 Text = Annotated[str, msgspec.Meta(max_length=1024, description="free text")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, hex")]
 Micros = Annotated[int, msgspec.Meta(ge=0, le=10**15, description="micro-credits")]

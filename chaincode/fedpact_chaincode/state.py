@@ -16,7 +16,7 @@ from fedpact_chaincode.errors import MALFORMED_KEY, RECORD_EXISTS, RECORD_NOT_FO
 from fedpact_chaincode.stub import KeyModification, Stub
 
 KeyPart = str | int
-MAX_KEY_PART = 256
+MAX_KEY_PART = 512
 _SEPARATOR = "\x00"
 _LAST = "\U0010ffff"
 _INT_DIGITS = 20
@@ -56,15 +56,17 @@ class State:
         self._writes[key] = None
 
     def range(self, start: str, end: str) -> Iterator[tuple[str, bytes]]:
-        """Yield (key, value) with start <= key < end in key order, own writes included. O(rows)."""
-        rows = dict(self._stub.get_state_by_range(start, end))
-        for key, value in self._writes.items():
-            if start <= key < end:
-                if value is None:
-                    rows.pop(key, None)
-                else:
-                    rows[key] = value
-        yield from sorted(rows.items())
+        """Yield (key, value) with start <= key < end in key order, own writes included.
+
+        Rows are fetched as they are asked for, unless this transaction wrote in the range: then all at once.
+        """
+        committed = self._stub.get_state_by_range(start, end)
+        own = {key: value for key, value in self._writes.items() if start <= key < end}
+        if not own:
+            yield from committed
+            return
+        rows: dict[str, bytes | None] = {**dict(committed), **own}
+        yield from ((key, value) for key, value in sorted(rows.items()) if value is not None)
 
     def history(self, key: str) -> Iterator[KeyModification]:
         """Yield the committed changes of a key, newest first."""
@@ -92,7 +94,7 @@ class Map(Generic[R]):
     prefix : object type of Fabric's composite key, `contract.record`; unique.
     record : the stored type.
     key : names of the record's fields that make up the key, most significant first. Text parts are
-        1..256 characters without control characters; integers are 0 or more and keep their order.
+        1..512 characters without control characters; integers are 0 or more and keep their order.
     """
 
     def __init__(self, prefix: str, record: type[R], *, key: tuple[str, ...]) -> None:
@@ -154,10 +156,18 @@ class Map(Generic[R]):
         """Remove the record."""
         state.delete(self.key_of(*parts))
 
-    def scan(self, state: State, *leading: KeyPart) -> Iterator[R]:
-        """Yield the records whose key begins with these parts, in key order."""
-        start = self.key_of(*leading)
-        for _, value in state.range(start, start + _LAST):
+    def scan(self, state: State, *leading: KeyPart, after: KeyPart | None = None) -> Iterator[R]:
+        """Yield the records whose key begins with these parts, in key order.
+
+        Parameters
+        ----------
+        state : where.
+        *leading : the first parts of the key.
+        after : skip the records whose next part is up to and including this one: how pages go on.
+        """
+        first = self.key_of(*leading)
+        start = first if after is None else self.key_of(*leading, after) + _LAST
+        for _, value in state.range(start, first + _LAST):
             yield self._decoder.decode(value)
 
     def history(self, state: State, *parts: KeyPart) -> Iterator[KeyModification]:

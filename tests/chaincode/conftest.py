@@ -10,6 +10,7 @@ import pytest
 
 from fedpact.identity import CertificateAuthority
 from fedpact_chaincode.consortium import chaincode
+from fedpact_chaincode.contracts.registry import Found, Founder
 from fedpact_chaincode.testing import MemoryLedger
 
 People = Callable[..., bytes]
@@ -35,3 +36,11 @@ def people() -> People:
 def ledger() -> MemoryLedger:
     """An empty ledger that runs the consortium's chaincode."""
     return MemoryLedger(chaincode())
+
+
+@pytest.fixture
+def founded(ledger: MemoryLedger, people: People) -> MemoryLedger:
+    """A ledger with a consortium of AlphaMSP, BetaMSP and GammaMSP; motions need all three."""
+    founders = [Founder(mspid=f"{name}MSP", name=name) for name in ("Alpha", "Beta", "Gamma")]
+    ledger.submit(people("AlphaMSP", "admin", "admin"), "registry:found", Found(organisations=founders))
+    return ledger
