@@ -149,6 +149,11 @@ class Policy:
         meta = _META(rule=_META.Rule.Value(match[1]), sub_policy=match[2])
         return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=meta.SerializeToString())
 
+    @property
+    def mspids(self) -> frozenset[str]:
+        """Every organisation that the policy names."""
+        return frozenset().union(*map(_named, self.rules))
+
     def satisfied_by(self, members: Sequence[Member]) -> bool:
         """Tell whether these signers, whose signatures were verified, satisfy the policy."""
         held = 0
@@ -197,6 +202,12 @@ class Policy:
             if _reachable(whole, frozenset(rest)):
                 chosen = rest
         return tuple(chosen)
+
+
+def _named(rule: Rule) -> frozenset[str]:
+    if isinstance(rule, SignedBy):
+        return frozenset({rule.mspid})
+    return frozenset().union(*map(_named, rule.rules))
 
 
 def _reachable(rule: Rule, mspids: frozenset[str]) -> bool:

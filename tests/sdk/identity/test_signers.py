@@ -98,6 +98,12 @@ def test_refused_keys() -> None:
     assert caught.value.code == "WRONG_CURVE"
 
 
+def test_two_keys_agree_on_one_secret() -> None:
+    alice, bob = PrivateKeySigner.generate(), PrivateKeySigner.generate()
+    assert alice.agree(bob.public_key) == bob.agree(alice.public_key)
+    assert len(alice.agree(bob.public_key)) == 32
+
+
 def test_keys_never_leave_by_accident() -> None:
     signer = PrivateKeySigner.generate()
     assert repr(signer) == "PrivateKeySigner(P-256)"

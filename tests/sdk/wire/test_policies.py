@@ -331,6 +331,11 @@ def test_needs_are_exactly_the_minimal_sets(rule: Rule) -> None:
             assert set(chosen) <= set(available)
 
 
+def test_the_organisations_that_a_policy_names() -> None:
+    assert Policy.parse("OR('A.peer', AND('B.peer', 'A.admin'))", MSPIDS).mspids == {"A", "B"}
+    assert Policy.parse("ANY Endorsement", MSPIDS).mspids == set(MSPIDS)
+
+
 def test_needs_and_choice_of_a_majority() -> None:
     policy = Policy.parse("MAJORITY Endorsement", MSPIDS)
     assert policy.needs() == (frozenset("AB"), frozenset("AC"), frozenset("BC"))
