@@ -1,7 +1,7 @@
 """Exact search over all profiles: an inverted index over hashed terms.
 
-On a node that holds the whole state this beats every approximate scheme: 0.05 to 0.35 ms per query at 10,000
-profiles of 48 terms, and about 4 MB.
+A node that holds the whole state needs nothing better: a query over 10,000 profiles that meets 100,000
+postings takes 0.7 ms on one core, and a posting takes 10 bytes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ExactIndex:
         self._alive.append(1)
         for term, weight in profile:
             if term not in self._postings:
-                self._postings[term] = (array("I"), array("H"))
+                self._postings[term] = (array("q"), array("H"))
             slots, weights = self._postings[term]
             slots.append(slot)
             weights.append(weight)
@@ -106,7 +106,7 @@ class ExactIndex:
             if term in self._postings:
                 slots, weights = self._postings[term]
                 # a slot occurs once per term, so plain indexing adds every pair
-                overlaps[np.frombuffer(slots, np.uintc)] += np.minimum(
+                overlaps[np.frombuffer(slots, np.int64)] += np.minimum(
                     np.frombuffer(weights, np.ushort), weight
                 )
         overlaps *= np.frombuffer(self._alive, np.uint8)
@@ -116,13 +116,13 @@ class ExactIndex:
         alive = np.frombuffer(bytes(self._alive), np.uint8).astype(bool)
         moved = np.cumsum(alive) - 1
         for term, (slots, weights) in list(self._postings.items()):
-            places = np.frombuffer(slots, np.uintc)
+            places = np.frombuffer(slots, np.int64)
             kept = alive[places]
             if not kept.any():
                 del self._postings[term]
                 continue
             self._postings[term] = (
-                array("I", moved[places[kept]].astype(np.uintc).tobytes()),
+                array("q", moved[places[kept]].astype(np.int64).tobytes()),
                 array("H", np.frombuffer(weights, np.ushort)[kept].tobytes()),
             )
         self._ids = [name for name, is_alive in zip(self._ids, alive, strict=True) if is_alive]
