@@ -91,7 +91,9 @@ def connect(
     channel_id = DEFAULT_CHANNEL if ledger is None else ledger.channel_id
     gateway = Gateway(transport, identity, channel_id=channel_id, clock=clock_ns)
     store = _store(models, identity) if isinstance(models, str) else models
-    return Session(gateway, ledger=ledger, models=store, retrieval_key=retrieval_key, on_close=on_close)
+    return Session(
+        identity, gateway, ledger=ledger, models=store, retrieval_key=retrieval_key, on_close=on_close
+    )
 
 
 def _store(url: str, identity: Identity) -> ModelStore:

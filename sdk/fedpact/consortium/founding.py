@@ -38,7 +38,7 @@ class FoundingRules(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     channel_id : the channel's name.
-    endorsement : which organisations must endorse a transaction, `MAJORITY Endorsement` or a signature policy.
+    endorsement : who must endorse a transaction: `MAJORITY Endorsement`, or a signature policy.
     council : a motion passes when strictly more than this fraction of the organisations approves.
     batch_timeout_ms : longest wait of a transaction for its block.
     time_tolerance_ms : how far a transaction's time may be off the node's clock.

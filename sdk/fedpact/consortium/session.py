@@ -36,6 +36,7 @@ class Session:
 
     Parameters
     ----------
+    identity : who acts.
     gateway : the client of the ledger, bound to the identity.
     ledger : the opened ledger; None where it is reached through a socket only (no audit then).
     models : where models rest; None where the member keeps none.
@@ -45,6 +46,7 @@ class Session:
 
     def __init__(
         self,
+        identity: Identity,
         gateway: Gateway,
         *,
         ledger: Ledger | None = None,
@@ -52,16 +54,12 @@ class Session:
         retrieval_key: bytes | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
+        self.identity = identity
         self.gateway = gateway
         self.ledger = ledger
         self.models = models
         self.retrieval_key = retrieval_key
         self._on_close = on_close
-
-    @property
-    def identity(self) -> Identity:
-        """Who acts in this session."""
-        return self.gateway.identity
 
     @property
     def time_ms(self) -> int:

@@ -1,0 +1,1 @@
+"""Verification of a whole ledger: replay every block, check everything, trust nothing that is stored."""

@@ -1,0 +1,100 @@
+"""The state as the auditor rebuilds it, write by write, from the blocks alone."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Container, Iterator
+
+from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Version
+from fedpact.wire.state_hash import StateHash
+
+Entry = tuple[bytes, Version]
+
+
+class Change:
+    """One committed change of a key."""
+
+    __slots__ = ("timestamp_ns", "transaction_id", "value", "version")
+
+    def __init__(self, transaction_id: str, timestamp_ns: int, version: Version, value: bytes | None) -> None:
+        self.transaction_id = transaction_id
+        self.timestamp_ns = timestamp_ns
+        self.version = version
+        self.value = value
+
+
+class ReplayedState:
+    """Values, versions and histories of all namespaces."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, Entry]] = {}
+        self._keys: dict[str, list[str]] = {}
+        self.changes: dict[tuple[str, str], list[Change]] = {}
+        self._hash = StateHash()
+
+    @property
+    def namespaces(self) -> list[str]:
+        """Every namespace that was ever written, sorted."""
+        return sorted(self._rows)
+
+    def get(self, namespace: str, key: str) -> Entry | None:
+        """Return (value, version), or None."""
+        return self._rows.get(namespace, {}).get(key)
+
+    def version(self, namespace: str, key: str) -> Version | None:
+        """Return where the key was last written, or None."""
+        entry = self.get(namespace, key)
+        return entry[1] if entry else None
+
+    def range(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Entry]]:
+        """Yield (key, (value, version)) with start <= key < end in key order; an empty end is unbounded."""
+        keys = self._keys.get(namespace, [])
+        rows = self._rows.get(namespace, {})
+        last = bisect_left(keys, end) if end else len(keys)
+        for key in keys[bisect_left(keys, start) : last]:
+            yield key, rows[key]
+
+    def apply(self, rwsets: tuple[NamespaceRwset, ...], version: Version, tx_id: str, time_ns: int) -> None:
+        """Apply the writes of a valid transaction."""
+        for rwset in rwsets:
+            rows = self._rows.setdefault(rwset.namespace, {})
+            keys = self._keys.setdefault(rwset.namespace, [])
+            for key, value in rwset.writes:
+                old = rows.pop(key, None)
+                if old is not None:
+                    self._hash.remove(rwset.namespace, key, old[0])
+                if value is not None:
+                    rows[key] = (value, version)
+                    self._hash.add(rwset.namespace, key, value)
+                if old is None and value is not None:
+                    insort(keys, key)
+                elif old is not None and value is None:
+                    del keys[bisect_left(keys, key)]
+                changes = self.changes.setdefault((rwset.namespace, key), [])
+                changes.append(Change(tx_id, time_ns, version, value))
+
+    def hash(self) -> str:
+        """Return the state hash, hex."""
+        return self._hash.digest().hex()
+
+    def stale(self, rwsets: tuple[NamespaceRwset, ...], touched: Container[tuple[str, str]]) -> bool:
+        """Whether a key that was read has another version by now, or was touched by the same block."""
+        return any(
+            (rwset.namespace, key) in touched or self.version(rwset.namespace, key) != version
+            for rwset in rwsets
+            for key, version in rwset.reads
+        )
+
+    def phantom(self, rwsets: tuple[NamespaceRwset, ...]) -> bool:
+        """Whether a range that was scanned holds other keys or versions by now."""
+        return any(
+            self._scanned(rwset.namespace, query) != [tuple(read) for read in query.reads]
+            for rwset in rwsets
+            for query in rwset.range_queries
+        )
+
+    def _scanned(self, namespace: str, query: RangeQuery) -> list[tuple[str, Version | None]]:
+        end = query.end
+        if end and not query.exhausted:
+            end += "\x00"  # a scan that stopped early protects up to the last key it read, that key included
+        return [(key, version) for key, (_, version) in self.range(namespace, query.start, end)]

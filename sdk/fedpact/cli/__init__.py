@@ -1,0 +1,1 @@
+"""The command line: `fedpact <noun> <verb>`, one module for each noun."""

@@ -1,0 +1,179 @@
+"""`fedpact ledger blocks|tx|state`: look at what a ledger holds."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from fedpact.cli.output import emit, emit_rows, json_option
+
+
+@click.group(name="ledger")
+def command() -> None:
+    """Look at blocks, transactions and state."""
+
+
+class BlockLine(msgspec.Struct, frozen=True):
+    """A block, as listed."""
+
+    number: int
+    hash: str
+    transactions: int
+    valid: int
+    state_hash: str
+
+
+class TransactionView(msgspec.Struct, frozen=True):
+    """A transaction, as shown."""
+
+    transaction_id: str
+    block: int
+    code: str
+    creator: str
+    time_ms: int
+    function: str
+    message: msgspec.Raw
+    status: int
+    result: str
+    event: str
+    endorsers: list[str]
+    reads: list[str]
+    writes: list[str]
+
+
+class StateLine(msgspec.Struct, frozen=True):
+    """A row of the state."""
+
+    namespace: str
+    record: str
+    key: list[str]
+    version: str
+    value: msgspec.Raw
+
+
+@command.command()
+@click.argument("url")
+@click.option("--from", "start", default=0, show_default=True, help="First block.")
+@click.option("--count", default=20, show_default=True, help="Number of blocks.")
+@json_option
+def blocks(url: str, start: int, count: int, *, as_json: bool) -> None:
+    """List blocks of the ledger at URL."""
+    from itertools import islice
+
+    from fedpact.ledger import inspect_ledger
+    from fedpact.wire.blocks import parse_block
+
+    ledger = inspect_ledger(url)
+    try:
+        lines = []
+        for data in islice(ledger.blocks(start), count):
+            block = parse_block(data)
+            valid = block.filter.count(0)
+            state = ledger.state_hash_at(block.number)
+            lines.append(BlockLine(block.number, block.hash.hex(), len(block.envelopes), valid, state))
+        emit_rows(lines, ["number", "hash", "transactions", "valid", "state_hash"], as_json=as_json)
+    finally:
+        ledger.close()
+
+
+@command.command()
+@click.argument("url")
+@click.argument("transaction_id")
+@json_option
+def tx(url: str, transaction_id: str, *, as_json: bool) -> None:
+    """Show one transaction of the ledger at URL."""
+    from fedpact.ledger import inspect_ledger
+
+    ledger = inspect_ledger(url)
+    try:
+        for data in ledger.blocks():
+            view = _find(data, transaction_id)
+            if view is not None:
+                emit(view, as_json=as_json)
+                return
+    finally:
+        ledger.close()
+    raise click.ClickException(f"the ledger has no transaction {transaction_id}")
+
+
+@command.command()
+@click.argument("url")
+@click.option("--namespace", default="fedpact", show_default=True, help="The chaincode's namespace.")
+@click.option("--record", default="", help="Only records of this type, such as `tasks.task`.")
+@click.option("--count", default=100, show_default=True, help="Number of rows.")
+@json_option
+def state(url: str, namespace: str, record: str, count: int, *, as_json: bool) -> None:
+    """List rows of the state of the ledger at URL."""
+    from itertools import islice
+
+    from fedpact.ledger import inspect_ledger
+    from fedpact_chaincode.state import split_key
+
+    ledger = inspect_ledger(url)
+    start, end = ("", "") if not record else (f"\x00{record}\x00", f"\x00{record}\x01")
+    try:
+        lines = []
+        for row in islice(ledger.state(namespace, start, end), count):
+            prefix, parts = split_key(row.key)
+            version = f"{row.version.block}.{row.version.tx}"
+            lines.append(StateLine(namespace, prefix, list(parts), version, _raw(row.value)))
+        emit_rows(lines, ["record", "key", "version", "value"], as_json=as_json)
+    finally:
+        ledger.close()
+
+
+def _find(data: bytes, transaction_id: str) -> TransactionView | None:
+    from fedpact.wire.blocks import parse_block
+    from fedpact.wire.commits import ValidationCode
+    from fedpact.wire.envelopes import parse_envelope
+    from fedpact.wire.errors import WireError
+
+    block = parse_block(data)
+    for position, envelope in enumerate(block.envelopes):
+        try:
+            parsed = parse_envelope(envelope)
+        except WireError:
+            continue
+        if parsed.transaction_id == transaction_id:
+            return TransactionView(
+                transaction_id,
+                block.number,
+                ValidationCode(block.filter[position]).name,
+                _name(parsed.headers.creator),
+                parsed.timestamp_ns // 1_000_000,
+                parsed.args[0].decode("utf-8", "replace") if parsed.args else "",
+                _raw(parsed.args[1] if len(parsed.args) > 1 else b"{}"),
+                parsed.response.status,
+                parsed.response.payload.decode("utf-8", "replace"),
+                parsed.event.name if parsed.event else "",
+                [_name(endorser) for endorser, _ in parsed.endorsements],
+                [_readable(read.key) for rwset in parsed.rwset for read in rwset.reads],
+                [_readable(write.key) for rwset in parsed.rwset for write in rwset.writes],
+            )
+    return None
+
+
+def _name(creator: bytes) -> str:
+    from fedpact_chaincode.caller import caller_of
+    from fedpact_chaincode.errors import Rejected
+
+    try:
+        return caller_of(creator).id
+    except Rejected:
+        return "unreadable"
+
+
+def _readable(key: str) -> str:
+    from fedpact_chaincode.state import split_key
+
+    prefix, parts = split_key(key)
+    return "/".join([prefix, *parts]) if prefix else key
+
+
+def _raw(value: bytes) -> msgspec.Raw:
+    """Return JSON as it is, anything else as a JSON text."""
+    try:
+        msgspec.json.decode(value)
+    except msgspec.MsgspecError:
+        return msgspec.Raw(msgspec.json.encode(value.decode("utf-8", "replace")))
+    return msgspec.Raw(value)

@@ -1,0 +1,97 @@
+"""`fedpact`: finds the noun, imports only its module, and turns errors into exit codes.
+
+Exit codes: 0 done, 1 rejected (by a contract, or an audit with findings), 2 usage, 3 the ledger cannot be
+reached or opened, 4 the outcome of a submitted transaction is unknown.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+NOUNS = {
+    "audit": "verify a whole ledger",
+    "bench": "measure, as ratios against a peer in the same run",
+    "consortium": "found a consortium, enrol members, vote",
+    "credit": "accounts, payments, issue",
+    "data": "publish dataset profiles, fetch public data sets",
+    "demo": "a complete run on real data",
+    "device": "register devices, anchor readings",
+    "ledger": "look at blocks, transactions and state",
+    "privacy": "grant and see budgets of privacy",
+    "retrieval": "find the datasets that fit a request",
+    "sharing": "requests, grants, results",
+    "task": "training tasks, their teams and rounds",
+}
+"""Every noun, with the line that `fedpact --help` shows; each is `fedpact.cli.<noun>:command`."""
+
+REJECTED, USAGE, UNREACHABLE, UNKNOWN_OUTCOME = 1, 2, 3, 4
+
+
+class Nouns(click.Group):
+    """Imports a noun's module only when it is called, so that start-up stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the nouns, sorted."""
+        return sorted(NOUNS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one noun's command."""
+        if cmd_name not in NOUNS:
+            return None
+        module = importlib.import_module(f"fedpact.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of nouns without importing them."""
+        with formatter.section("Nouns"):
+            formatter.write_dl(sorted(NOUNS.items()))
+
+
+@click.group(cls=Nouns, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="fedpact")
+def cli() -> None:
+    """Consortium data sharing and federated learning on permissioned ledgers."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.Abort:
+        click.echo("aborted", err=True)
+        sys.exit(REJECTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USAGE)
+    except Exception as error:
+        sys.exit(explain(error))
+
+
+def explain(error: Exception) -> int:
+    """Print an error of the product in one line and return its exit code; raise what is a bug.
+
+    Every error of fedpact has a stable `code` or a place in the gateway's tree.
+    """
+    from fedpact.gateway.errors import GatewayError, OutcomeUnknown
+    from fedpact.gateway.transport import TransportError
+    from fedpact.ledger import LedgerError
+    from fedpact_chaincode.errors import Rejected
+
+    if isinstance(error, OutcomeUnknown):
+        code = UNKNOWN_OUTCOME
+    elif isinstance(error, LedgerError | TransportError):
+        code = UNREACHABLE
+    elif isinstance(error, Rejected | GatewayError | FileExistsError | FileNotFoundError) or hasattr(
+        error, "code"
+    ):
+        code = REJECTED
+    else:
+        raise error
+    click.echo(f"error: {error}", err=True)
+    return code
