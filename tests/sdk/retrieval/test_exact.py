@@ -74,7 +74,7 @@ class IndexMachine(RuleBasedStateMachine):
     def same_datasets(self):
         assert len(self.index) == len(self.known)
         assert all(name in self.index for name in self.known)
-        assert len(self.index._ids) <= max(64, 2 * len(self.known) + 1)
+        assert len(self.index._ids) <= max(64, 2 * len(self.known)) + 1
 
 
 TestIndexMachine = IndexMachine.TestCase
