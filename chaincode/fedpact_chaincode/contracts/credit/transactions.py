@@ -20,7 +20,13 @@ from fedpact_chaincode.contracts.credit.records import (
     Supply,
     organisation_of,
 )
-from fedpact_chaincode.contracts.registry import Motion, enacts, require_member, require_organisation
+from fedpact_chaincode.contracts.registry import (
+    Limit,
+    Motion,
+    enacts,
+    require_member,
+    require_organisation,
+)
 from fedpact_chaincode.errors import Rejected
 
 contract = Contract("credit", "Accounts, transfers and the credit in circulation")
@@ -46,7 +52,7 @@ class EntriesOf(Message, frozen=True, kw_only=True):
 
     account: Id
     start: Count = 0
-    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    limit: Limit = 100
 
 
 class EntryPage(Result, frozen=True, kw_only=True):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
+import msgspec
+
+from fedpact_chaincode.contract import Contract
 from fedpact_chaincode.errors import Kind, code
 from fedpact_chaincode.state import Map, Record
+
+contract = Contract("teams", "Who works on a task, and what members answer with")
+
+Unit = Annotated[int, msgspec.Meta(ge=0, le=10**9, description="between 0 and 1, 1e-9")]
 
 
 class TeamStatus(StrEnum):
@@ -49,6 +57,7 @@ class Candidate(Record, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    rows : of its dataset when the task was created.
     mortgage : deposited, micro-credits.
     preference_nano : W_p of Miao Alg. 1, the node's own wish to do this work, 0..1e9.
     ability_nano : A_b of Miao Alg. 1, the leader's assessment, 0..1e9; None until assessed.
@@ -58,6 +67,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     node: str
     mspid: str
     dataset_id: str
+    rows: int
     mortgage: int
     preference_nano: int
     applied_ms: int
@@ -132,30 +142,30 @@ CREDIT_TOO_LOW = code(
     450, "CREDIT_TOO_LOW", Kind.FAILED_PRECONDITION, "the node has not earned enough credit for this task"
 )
 MORTGAGE_TOO_LOW = code(451, "MORTGAGE_TOO_LOW", Kind.INVALID_ARGUMENT, "the mortgage is below the minimum")
-DATASET_TOO_NEW = code(
-    452, "DATASET_TOO_NEW", Kind.FAILED_PRECONDITION, "the dataset was published after the task"
-)
 DATASET_UNSUITABLE = code(
-    453, "DATASET_UNSUITABLE", Kind.FAILED_PRECONDITION, "the dataset is empty or of another category"
+    452, "DATASET_UNSUITABLE", Kind.FAILED_PRECONDITION, "the dataset is of another category"
 )
-DATASET_TAKEN = code(454, "DATASET_TAKEN", Kind.CONFLICT, "another node brings this dataset to the task")
+DATASET_TAKEN = code(453, "DATASET_TAKEN", Kind.CONFLICT, "another node brings this dataset to the task")
 NO_BUDGET_FOR_TASK = code(
-    455, "NO_BUDGET_FOR_TASK", Kind.FAILED_PRECONDITION, "the task requires a granted privacy budget"
+    454, "NO_BUDGET_FOR_TASK", Kind.FAILED_PRECONDITION, "the task requires a granted privacy budget"
 )
 RECRUITMENT_OVER = code(
-    456, "RECRUITMENT_OVER", Kind.FAILED_PRECONDITION, "the team takes no applications any more"
+    455, "RECRUITMENT_OVER", Kind.FAILED_PRECONDITION, "the team takes no applications any more"
 )
-RECRUITMENT_OPEN = code(457, "RECRUITMENT_OPEN", Kind.FAILED_PRECONDITION, "candidates may still respond")
-TEAM_TOO_SMALL = code(458, "TEAM_TOO_SMALL", Kind.FAILED_PRECONDITION, "too few members")
-TEAM_FULL = code(459, "TEAM_FULL", Kind.FAILED_PRECONDITION, "no place is free in the team")
-NOBODY_WAITS = code(460, "NOBODY_WAITS", Kind.FAILED_PRECONDITION, "the waiting list is empty")
-NOT_THE_LEADER = code(461, "NOT_THE_LEADER", Kind.FORBIDDEN, "the team's leader has to do this")
-NOT_SEATED = code(462, "NOT_SEATED", Kind.FORBIDDEN, "the node has no place in the team")
+RECRUITMENT_OPEN = code(456, "RECRUITMENT_OPEN", Kind.FAILED_PRECONDITION, "candidates may still respond")
+TEAM_TOO_SMALL = code(457, "TEAM_TOO_SMALL", Kind.FAILED_PRECONDITION, "too few members")
+TEAM_FULL = code(458, "TEAM_FULL", Kind.FAILED_PRECONDITION, "no place is free in the team")
+NOBODY_WAITS = code(459, "NOBODY_WAITS", Kind.FAILED_PRECONDITION, "the waiting list is empty")
+NOT_THE_LEADER = code(460, "NOT_THE_LEADER", Kind.FORBIDDEN, "the team's leader has to do this")
+NOT_SEATED = code(461, "NOT_SEATED", Kind.FORBIDDEN, "the node has no place in the team")
 NO_EVIDENCE = code(
-    463, "NO_EVIDENCE", Kind.FAILED_PRECONDITION, "the ledger shows nothing that was not punished already"
+    462, "NO_EVIDENCE", Kind.FAILED_PRECONDITION, "the ledger shows nothing that was not punished already"
 )
 ACCUSED_ALREADY = code(
-    464, "ACCUSED_ALREADY", Kind.CONFLICT, "the organisation has accused this leader already"
+    463, "ACCUSED_ALREADY", Kind.CONFLICT, "the organisation has accused this leader already"
 )
-OWN_LEADER = code(465, "OWN_LEADER", Kind.FORBIDDEN, "the leader's own organisation has no vote about it")
+OWN_LEADER = code(464, "OWN_LEADER", Kind.FORBIDDEN, "an organisation does not judge its own leader")
+LEADER_IS_ACCUSED = code(
+    465, "LEADER_IS_ACCUSED", Kind.FORBIDDEN, "the leader is not slashed but accused, by the members"
+)
 LAST_MEMBER = code(466, "LAST_MEMBER", Kind.FAILED_PRECONDITION, "the last member cannot leave the team")

@@ -60,32 +60,35 @@ def aggregator_of(ctx: Context, task: Task) -> str:
     return TEAMS.load(ctx.state, task.id).leader
 
 
-def free_places(task: Task, members: list[Seat]) -> int:
-    """Return how many places are free; one who will return after an appeal keeps its place."""
+def free_places(ctx: Context, task: Task) -> int:
+    """Return how many places are free; one who will return after an appeal keeps its place. O(members)."""
     taken = [
         seat
-        for seat in members
+        for seat in SEATS.scan(ctx.state, task.id)
         if seat.status is SeatStatus.ACTIVE or (seat.present and seat.returns_at_round is not None)
     ]
     return task.team_size - len(taken)
 
 
-def note_missed(ctx: Context, task_id: str, node: str) -> Seat:
-    """Count a round that the member did not deliver (p of Miao eq. 2)."""
-    found = seat(ctx, task_id, node)
-    return SEATS.save(ctx.state, replace(found, missed=found.missed + 1))
+def note_missed(ctx: Context, task_id: str, node: str) -> None:
+    """Count a round that the member did not deliver (p of Miao eq. 2); who has left has been counted."""
+    found = SEATS.load(ctx.state, task_id, node)
+    if found.present:
+        SEATS.save(ctx.state, replace(found, missed=found.missed + 1))
 
 
-def note_lazy(ctx: Context, task_id: str, node: str) -> Seat:
-    """Count a copied or empty update (q of Miao eq. 2)."""
-    found = seat(ctx, task_id, node)
-    return SEATS.save(ctx.state, replace(found, lazy=found.lazy + 1))
+def note_lazy(ctx: Context, task_id: str, node: str) -> None:
+    """Count a copied or empty update (q of Miao eq. 2); who has left is not counted any more."""
+    found = SEATS.load(ctx.state, task_id, node)
+    if found.present:
+        SEATS.save(ctx.state, replace(found, lazy=found.lazy + 1))
 
 
-def eliminate(ctx: Context, task_id: str, node: str) -> Seat:
+def eliminate(ctx: Context, task_id: str, node: str) -> None:
     """Take a member out of the coming rounds; its place is free until it appeals."""
-    found = seat(ctx, task_id, node)
-    return SEATS.save(ctx.state, replace(found, status=SeatStatus.ELIMINATED, returns_at_round=None))
+    found = SEATS.load(ctx.state, task_id, node)
+    if found.present:
+        SEATS.save(ctx.state, replace(found, status=SeatStatus.ELIMINATED, returns_at_round=None))
 
 
 def schedule_return(ctx: Context, task: Task, node: str, round_number: int) -> Seat:
@@ -97,7 +100,7 @@ def schedule_return(ctx: Context, task: Task, node: str, round_number: int) -> S
         NOT_SEATED; TEAM_FULL where the waiting list has filled its place.
     """
     found = seat(ctx, task.id, node)
-    if free_places(task, seats(ctx, task.id)) < 1:
+    if free_places(ctx, task) < 1:
         raise Rejected(TEAM_FULL, task_id=task.id, team_size=task.team_size)
     return SEATS.save(ctx.state, replace(found, returns_at_round=round_number))
 

@@ -1,0 +1,1 @@
+"""The rules as pure functions over integers: contracts, strategies and the audit use the same ones."""
