@@ -136,8 +136,13 @@ def identity():
 
 
 @pytest.fixture
-def transport(identity):
+def scripted(identity):
     return ScriptedTransport(identity)
+
+
+@pytest.fixture
+def transport(scripted):
+    return scripted
 
 
 @pytest.fixture
