@@ -18,7 +18,7 @@ from fedpact_flower.runtime.packing import PackedMessage, PackedReply, Packer
 from fedpact_flower.runtime.worker import WorkerTask, work
 
 LIVENESS_POLL_S = 0.5
-_CLOSE_GRACE_S = 2.0
+_CLOSE_GRACE_S = 1.0
 
 _SERVER_ENDS: WeakSet[Connection[bytes, bytes]] = WeakSet()
 
