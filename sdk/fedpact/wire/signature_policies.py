@@ -75,7 +75,7 @@ def satisfies(rule: Rule, members: Sequence[Member]) -> bool:
 
 
 def to_envelope(rule: Rule) -> policies_pb2.SignaturePolicyEnvelope:
-    """Encode a rule, one identity a leaf, in order, as Fabric does."""
+    """Encode a rule with one identity for each leaf, numbered as Fabric's parser does."""
     envelope = policies_pb2.SignaturePolicyEnvelope()
     envelope.rule.CopyFrom(_encode(rule, envelope))
     return envelope
@@ -116,10 +116,15 @@ def _holds(rule: Rule, members: tuple[Member, ...], used: list[bool]) -> bool:
 
 
 def _encode(rule: Rule, envelope: policies_pb2.SignaturePolicyEnvelope) -> policies_pb2.SignaturePolicy:
+    """Encode a rule. Fabric's parser numbers the principals of inner gates before a gate's own."""
     if isinstance(rule, OutOf):
-        parts = [_encode(part, envelope) for part in rule.rules]
-        gate = policies_pb2.SignaturePolicy.NOutOf(n=rule.needed, rules=parts)
-        return policies_pb2.SignaturePolicy(n_out_of=gate)
+        gates = {
+            place: _encode(part, envelope) for place, part in enumerate(rule.rules) if isinstance(part, OutOf)
+        }
+        parts = [gates.get(place) or _encode(part, envelope) for place, part in enumerate(rule.rules)]
+        return policies_pb2.SignaturePolicy(
+            n_out_of=policies_pb2.SignaturePolicy.NOutOf(n=rule.needed, rules=parts)
+        )
     role = msp_principal_pb2.MSPRole(msp_identifier=rule.mspid, role=_ROLES[rule.role])
     envelope.identities.add(
         principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=role.SerializeToString()
@@ -130,9 +135,10 @@ def _encode(rule: Rule, envelope: policies_pb2.SignaturePolicyEnvelope) -> polic
 def _decode(policy: policies_pb2.SignaturePolicy, principals: tuple[SignedBy, ...], depth: int) -> Rule:
     kind = policy.WhichOneof("Type")
     if kind == "signed_by":
-        if not 0 <= policy.signed_by < len(principals):
-            raise PolicyError(PolicyCode.BAD_ENCODING, f"there is no identity number {policy.signed_by}")
-        return principals[policy.signed_by]
+        number: int = policy.signed_by
+        if not 0 <= number < len(principals):
+            raise PolicyError(PolicyCode.BAD_ENCODING, f"there is no identity number {number}")
+        return principals[number]
     if kind != "n_out_of":
         raise PolicyError(PolicyCode.BAD_ENCODING, "a rule is neither a signature nor a gate")
     if depth > MAX_DEPTH:

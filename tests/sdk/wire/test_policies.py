@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from fabric_protos.common import policies_pb2
@@ -139,8 +140,22 @@ def test_text_and_protobuf_round_trip(rule: Rule) -> None:
     assert Policy.from_proto(policies_pb2.Policy.FromString(policy.to_proto().SerializeToString())) == policy
 
 
-def test_the_protobuf_is_fabrics() -> None:
-    # By hand, after common/policies.proto and the order in which policydsl numbers identities.
+def golden() -> list[tuple[str, ...]]:
+    lines = (Path(__file__).parent / "fabric_policies.tsv").read_text().splitlines()
+    return [tuple(line.split("\t")) for line in lines if not line.startswith("#")]
+
+
+def test_fabric_itself_encodes_and_decides_the_same() -> None:
+    assert len(golden()) == 80
+    for text, encoded, who, verdict in golden():
+        envelope = parse(text)
+        assert envelope.SerializeToString().hex() == encoded
+        assert render(envelope) == text
+        assert evaluate(envelope, signers(who)) is (verdict == "yes"), text
+
+
+def test_the_protobuf_by_hand() -> None:
+    # After common/policies.proto.
     def principal(mspid: bytes, role: bytes) -> bytes:
         inner = b"\x0a" + bytes([len(mspid)]) + mspid + role
         return b"\x1a" + bytes([len(inner) + 2]) + b"\x12" + bytes([len(inner)]) + inner
