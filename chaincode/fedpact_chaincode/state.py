@@ -156,17 +156,21 @@ class Map(Generic[R]):
         """Remove the record."""
         state.delete(self.key_of(*parts))
 
-    def scan(self, state: State, *leading: KeyPart, after: KeyPart | None = None) -> Iterator[R]:
+    def scan(
+        self, state: State, *leading: KeyPart, after: KeyPart | tuple[KeyPart, ...] | None = None
+    ) -> Iterator[R]:
         """Yield the records whose key begins with these parts, in key order.
 
         Parameters
         ----------
         state : where.
         *leading : the first parts of the key.
-        after : skip the records whose next part is up to and including this one: how pages go on.
+        after : skip the records whose next part (or parts) is up to and including this: how pages go on.
         """
         first = self.key_of(*leading)
-        start = first if after is None else self.key_of(*leading, after) + _LAST
+        start = first
+        if after is not None:
+            start = self.key_of(*leading, *(after if isinstance(after, tuple) else (after,))) + _LAST
         for _, value in state.range(start, first + _LAST):
             yield self._decoder.decode(value)
 
