@@ -1,0 +1,94 @@
+"""When to cut a block: by count, bytes and time, and no later than pays.
+
+Fabric's rules (preferred bytes, count, time) bound every block. Within them three things are done for
+speed. A block takes at most half of the transactions in flight: were it to take all, every client would
+wait for the block, and then the block stage for the clients. It is cut at once when everybody who is in
+flight has arrived, which is always so for a single client. Otherwise there are at most 50 blocks a second,
+because each one costs a signature, a database transaction and a flush to the disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from fedpact.wire.config import BatchRules
+
+T = TypeVar("T")
+
+_PACE_S = 0.02
+_FORGETTING = 0.98  # of the load's estimate, per block: about 35 blocks until half of it is forgotten
+
+
+class Batcher(Generic[T]):
+    """The queue before the block stage. It has no clock and no lock: the sequencer brings both.
+
+    Parameters
+    ----------
+    rules : bounds of a block.
+    """
+
+    def __init__(self, rules: BatchRules) -> None:
+        self._rules = rules
+        self._queue: deque[tuple[T, int, float]] = deque()
+        self._bytes = 0
+        self._in_block = 0
+        self._in_flight = 1.0
+        self._last_cut_s = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all waiting items."""
+        return self._bytes
+
+    def add(self, item: T, size_bytes: int, now_s: float) -> None:
+        """Append an item."""
+        self._queue.append((item, size_bytes, now_s))
+        self._bytes += size_bytes
+        self._in_flight = max(self._in_flight, len(self._queue) + self._in_block)
+
+    def wait_s(self, now_s: float) -> float | None:
+        """Return how long to wait before the next `cut`: 0 is now, None until something arrives."""
+        if not self._queue:
+            return None
+        waiting = len(self._queue)
+        if (
+            waiting >= min(round(self._in_flight), self._rules.max_messages)
+            or self._bytes >= self._rules.max_bytes
+        ):
+            return 0.0
+        due_s = self._queue[0][2] + self._rules.timeout_ms / 1000
+        if waiting >= self._half:
+            due_s = min(due_s, self._last_cut_s + _PACE_S)
+        return max(0.0, due_s - now_s)
+
+    def cut(self, now_s: float) -> list[T]:
+        """Take the next block's items; an item larger than the preferred bytes goes alone."""
+        most = min(self._half, self._rules.max_messages)
+        # Whoever has not come by the time of the rules is not in flight.
+        late = now_s - self._queue[0][2] >= self._rules.timeout_ms / 1000
+        self._in_flight = max(len(self._queue), 0.0 if late else self._in_flight * _FORGETTING)
+        self._last_cut_s = now_s
+        batch: list[T] = []
+        size = 0
+        while self._queue and len(batch) < most:
+            item, item_bytes, _ = self._queue[0]
+            if batch and size + item_bytes > self._rules.max_bytes:
+                break
+            self._queue.popleft()
+            self._bytes -= item_bytes
+            size += item_bytes
+            batch.append(item)
+        self._in_block = len(batch)
+        return batch
+
+    def done(self) -> None:
+        """Learn that the last block is committed."""
+        self._in_block = 0
+
+    @property
+    def _half(self) -> int:
+        return -(-round(self._in_flight) // 2)

@@ -1,0 +1,46 @@
+"""Why the node refused a call.
+
+Refusal                  the call was refused; the ledger is as before
+  .code -> RefusalCode   stable; the gateway's handler maps it to gRPC's statuses
+  .answers               what endorsing peers said
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from fedpact.gateway.transport import ErrorDetail
+
+
+class RefusalCode(StrEnum):
+    """Stable reasons; a code is never renamed and never given a second meaning."""
+
+    MALFORMED = "MALFORMED"
+    UNKNOWN_CHANNEL = "UNKNOWN_CHANNEL"
+    UNKNOWN_CHAINCODE = "UNKNOWN_CHAINCODE"
+    ACCESS_DENIED = "ACCESS_DENIED"
+    CLOCK_OFF = "CLOCK_OFF"
+    DUPLICATE = "DUPLICATE"
+    TOO_LARGE = "TOO_LARGE"
+    NO_ENDORSERS = "NO_ENDORSERS"
+    CONTRACT_REFUSED = "CONTRACT_REFUSED"
+    NOT_COMMITTED_YET = "NOT_COMMITTED_YET"
+    OVERLOADED = "OVERLOADED"
+    STOPPED = "STOPPED"
+
+
+class Refusal(Exception):  # noqa: N818 (a refusal is an answer, not a fault)
+    """The node refused a call.
+
+    Parameters
+    ----------
+    code : the stable reason.
+    message : one line for people.
+    answers : what endorsing peers said, each with its address and organisation.
+    """
+
+    def __init__(self, code: RefusalCode, message: str, answers: tuple[ErrorDetail, ...] = ()) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.answers = answers

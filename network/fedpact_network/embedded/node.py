@@ -1,0 +1,222 @@
+"""The node: one channel's endorser, sequencer, block stage and notifier around one database.
+
+    proposal -> Endorser (snapshot, contract, signatures) -> envelope, signed by its creator
+    envelope -> submit -> Orderer -> Committer (validate, commit in one transaction) -> Notifier
+
+A synchronous library: calls run in their caller's thread and may come from many; only the block stage has
+a thread of its own, and a helper that verifies signatures.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fabric_protos.common import common_pb2
+
+from fedpact.identity import IdentityCode, IdentityError
+from fedpact.wire.commits import ValidationCode
+from fedpact.wire.config import ChannelConfig
+from fedpact.wire.membership import Membership
+from fedpact_network.embedded.committer import Committer
+from fedpact_network.embedded.endorser import ChannelRules, Endorser, Executable
+from fedpact_network.embedded.errors import Refusal, RefusalCode
+from fedpact_network.embedded.keys import NodeKeys
+from fedpact_network.embedded.notifier import Notifier, Outcome
+from fedpact_network.embedded.orderer import Orderer, Sequencer
+from fedpact_network.embedded.own_signatures import OwnSignatures
+from fedpact_network.embedded.snapshots import Snapshots
+from fedpact_network.embedded.state_cache import StateCache
+from fedpact_network.embedded.store import Store
+from fedpact_network.embedded.submission import Submission
+from fedpact_network.embedded.validator import Validator
+
+log = logging.getLogger(__name__)
+
+_NS = 1_000_000_000
+_STOPPED = "the node has stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What a node is made of besides its database.
+
+    Attributes
+    ----------
+    config : the channel's configuration, from the genesis block.
+    keys : whom the node plays.
+    chaincodes : what can be called, by name.
+    clock_ns : nanoseconds since 1970.
+    """
+
+    config: ChannelConfig
+    keys: NodeKeys
+    chaincodes: Mapping[str, Executable]
+    clock_ns: Callable[[], int]
+
+
+class EmbeddedNode:
+    """A running node.
+
+    Parameters
+    ----------
+    store : a recovered database; closed with the node.
+    settings : configuration, keys, contracts and clock.
+    orderer : where the order comes from; the node's own sequencer by default.
+
+    Attributes
+    ----------
+    config : the channel's configuration.
+    endorser : executes proposals.
+    membership : who belongs to the channel.
+    notifier : tells what became of transactions.
+    snapshots : the committed state.
+
+    Raises
+    ------
+    ValueError
+        If a key of the node is no valid peer or orderer of the channel.
+    """
+
+    def __init__(self, store: Store, settings: NodeSettings, *, orderer: Orderer | None = None) -> None:
+        config, keys = settings.config, settings.keys
+        self.config = config
+        self.membership = config.membership(clock=lambda: self.now_s)
+        policy = config.endorsement_policy
+        own = OwnSignatures()
+        self._store = store
+        self._clock_ns = settings.clock_ns
+        self._process = os.getpid()
+        self._closed = False
+        check_keys(keys, self.membership, self.now_s)
+        self.snapshots = Snapshots(store, StateCache())
+        self.notifier = Notifier(self.snapshots.height)
+        self.endorser = Endorser(
+            ChannelRules(config, self.membership, policy),
+            peers=keys.peers,
+            chaincodes=settings.chaincodes,
+            snapshots=self.snapshots,
+            own=own,
+            clock_ns=settings.clock_ns,
+        )
+        self._validator = Validator(config.channel_id, self.membership, policy, own)
+        self._committer = Committer(store, self.snapshots, self._validator, self.notifier, keys.orderer)
+        self._orderer = Sequencer(config.batch) if orderer is None else orderer
+        self._orderer.start(self._deliver)
+
+    @property
+    def now_s(self) -> float:
+        """The node's time, seconds since 1970."""
+        return self._clock_ns() / _NS
+
+    def submit(self, envelope: bytes) -> str:
+        """Hand a signed envelope to the orderer; return its transaction id.
+
+        The same envelope may be submitted again: it is ordered once.
+
+        Parameters
+        ----------
+        envelope : serialised `common.Envelope`.
+
+        Raises
+        ------
+        Refusal
+            MALFORMED, TOO_LARGE, UNKNOWN_CHANNEL, ACCESS_DENIED, OVERLOADED, STOPPED; DUPLICATE for another
+            envelope under a transaction id that is waiting or committed.
+        """
+        self.check_process()
+        if len(envelope) > self.config.batch.absolute_max_bytes:
+            raise Refusal(RefusalCode.TOO_LARGE, f"an envelope of {len(envelope)} bytes")
+        submission = Submission.read(envelope)
+        transaction = submission.transaction
+        if transaction is None:
+            raise Refusal(RefusalCode.MALFORMED, str(submission.error))
+        if transaction.channel_id != self.config.channel_id:
+            raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {transaction.channel_id[:128]!r} here")
+        self._authenticate(submission)
+        committed = self.notifier.recent(submission.tx_id)
+        if committed is None:
+            self._orderer.submit(submission)
+        elif not self._holds(envelope, committed.block):
+            raise Refusal(RefusalCode.DUPLICATE, "another envelope with this transaction id is committed")
+        return submission.tx_id
+
+    def outcome(self, tx_id: str, timeout_s: float) -> Outcome:
+        """Wait until a transaction is committed.
+
+        Raises
+        ------
+        Refusal
+            NOT_COMMITTED_YET, OVERLOADED, STOPPED.
+        """
+        self.check_process()
+        on_its_way = self._orderer.holds(tx_id)
+        return self.notifier.wait(tx_id, timeout_s, look_up=None if on_its_way else self._look_up)
+
+    def check_process(self) -> None:
+        """Refuse (STOPPED) calls in a forked child: its copy of the node has no threads and no database."""
+        if os.getpid() != self._process:
+            raise Refusal(RefusalCode.STOPPED, "this node runs in another process; use its local address")
+
+    def close(self) -> None:
+        """Commit what was accepted, end all threads, release the database; more than once is allowed."""
+        if self._closed or os.getpid() != self._process:
+            return
+        self._closed = True
+        self._orderer.close()
+        self.notifier.stop(_STOPPED)
+        self._validator.close()
+        self.snapshots.close()
+        self._store.close()
+
+    def _deliver(self, batch: Sequence[Submission]) -> None:
+        try:
+            self._committer.commit(batch)
+        except Exception:
+            self.notifier.stop("the node's database failed; nothing more is committed")
+            raise
+
+    def _authenticate(self, submission: Submission) -> None:
+        """Refuse forged and expired creators, and expired endorsers, before they cost a block anything."""
+        now_s = self.now_s
+        try:
+            self._validator.authenticate(submission, at_s=now_s)
+        except IdentityError as error:
+            raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
+        transaction = submission.transaction
+        for endorsement in () if transaction is None else transaction.endorsements:
+            try:
+                self.membership.identify(endorsement.endorser, now_s)
+            except IdentityError as error:
+                if error.code is IdentityCode.EXPIRED:
+                    raise Refusal(RefusalCode.ACCESS_DENIED, f"endorser: {error}") from error
+
+    def _holds(self, envelope: bytes, number: int) -> bool:
+        with self.snapshots.view() as snapshot:
+            block = common_pb2.Block.FromString(snapshot.reader.block(number) or b"")
+        return envelope in block.data.data
+
+    def _look_up(self, tx_id: str) -> Outcome | None:
+        with self.snapshots.view() as snapshot:
+            place = snapshot.place(tx_id)
+        return None if place is None else Outcome(ValidationCode(place.code), place.block)
+
+
+def check_keys(keys: NodeKeys, membership: Membership, at_s: float) -> None:
+    """Refuse identities that are no valid peers or orderer of the channel.
+
+    Raises
+    ------
+    ValueError
+        Naming the identity.
+    """
+    for ou, identities in (("peer", tuple(keys.peers.values())), ("orderer", (keys.orderer,))):
+        for identity in identities:
+            try:
+                member = membership.identify(identity.creator, at_s)
+            except IdentityError as error:
+                raise ValueError(f"{identity.id} cannot act as {ou}: {error}") from error
+            if ou not in member.ou:
+                raise ValueError(f"{identity.id} cannot act as {ou}: its certificate does not say so")

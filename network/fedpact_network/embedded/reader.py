@@ -1,0 +1,148 @@
+"""Reading the database: pinned views, so that a reader sees one state however many blocks follow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy.engine import Connection, RootTransaction
+
+from fedpact.wire.rwsets import Version
+from fedpact_network.embedded.schema import BLOCKS, HISTORY, STATE, TRANSACTIONS
+
+PAGE_ROWS = 512
+"""Rows that a scan fetches at a time."""
+
+
+class Row(NamedTuple):
+    """A committed value and the transaction that wrote it."""
+
+    value: bytes
+    version: Version
+
+
+class Place(NamedTuple):
+    """Where a transaction was committed, and its validation code."""
+
+    block: int
+    position: int
+    code: int
+
+
+_S, _T, _B, _H = STATE.c, TRANSACTIONS.c, BLOCKS.c, HISTORY.c
+_GET = select(_S.value, _S.block, _S.position).where(
+    _S.namespace == bindparam("ns"), _S.key == bindparam("k")
+)
+_FROM = select(_S.key, _S.value, _S.block, _S.position).where(
+    _S.namespace == bindparam("ns"), _S.key >= bindparam("start")
+)
+_SCAN = _FROM.order_by(_S.key).limit(PAGE_ROWS)
+_SCAN_TO = _FROM.where(_S.key < bindparam("end")).order_by(_S.key).limit(PAGE_ROWS)
+_PLACE = select(_T.block, _T.position, _T.code).where(_T.tx_id == bindparam("id"))
+_KNOWN = select(_T.tx_id).where(_T.tx_id.in_(bindparam("ids", expanding=True)))
+_HEIGHT = select(func.max(_B.number))
+_BLOCK = select(_B.data).where(_B.number == bindparam("n"))
+_STATE_HASH = select(_B.state_hash).where(_B.number == bindparam("n"))
+_HISTORY = (
+    select(_H.block, _H.position)
+    .where(
+        _H.namespace == bindparam("ns"),
+        _H.key == bindparam("k"),
+        tuple_(_H.block, _H.position) < tuple_(bindparam("b"), bindparam("p")),
+    )
+    .order_by(_H.block.desc(), _H.position.desc())
+    .limit(PAGE_ROWS)
+)
+
+
+class Reader:
+    """One pinned view of the database; may be called from many threads.
+
+    Between `begin` and `end` every read sees the same committed blocks.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._transaction: RootTransaction | None = None
+
+    def begin(self) -> int:
+        """Pin the present state; return the number of blocks in it."""
+        self._transaction = self._connection.begin()
+        last: int | None = self._connection.execute(_HEIGHT).scalar()
+        return 0 if last is None else last + 1
+
+    def end(self) -> None:
+        """Let the state go."""
+        if self._transaction is not None:
+            self._transaction.rollback()
+            self._transaction = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.end()
+        self._connection.close()
+
+    def get(self, namespace: str, key: str) -> Row | None:
+        """Return the row of a key."""
+        with self._lock:
+            found = self._connection.execute(_GET, {"ns": namespace, "k": key.encode()}).fetchone()
+        return None if found is None else Row(found[0], Version(found[1], found[2]))
+
+    def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Row]]:
+        """Yield (key, row) with start <= key < end in key order; an empty end is unbounded."""
+        position = start.encode()
+        statement, bounds = (_SCAN_TO, {"end": end.encode()}) if end else (_SCAN, {})
+        while True:
+            with self._lock:
+                page = self._connection.execute(
+                    statement, {"ns": namespace, "start": position, **bounds}
+                ).fetchall()
+            for key, value, block, tx in page:
+                yield key.decode(), Row(value, Version(block, tx))
+            if len(page) < PAGE_ROWS:
+                return
+            position = page[-1][0] + b"\x00"
+
+    def changes(self, namespace: str, key: str) -> Iterator[Version]:
+        """Yield the transactions that changed a key, newest first."""
+        before = (1 << 62, 0)
+        while True:
+            with self._lock:
+                page = self._connection.execute(
+                    _HISTORY, {"ns": namespace, "k": key.encode(), "b": before[0], "p": before[1]}
+                ).fetchall()
+            for block, position in page:
+                yield Version(block, position)
+            if len(page) < PAGE_ROWS:
+                return
+            before = (page[-1][0], page[-1][1])
+
+    def place(self, tx_id: str) -> Place | None:
+        """Return where a transaction id was committed."""
+        with self._lock:
+            found = self._connection.execute(_PLACE, {"id": tx_id}).fetchone()
+        return None if found is None else Place(found[0], found[1], found[2])
+
+    def known(self, tx_ids: Sequence[str]) -> set[str]:
+        """Return those of the transaction ids that are committed."""
+        found: set[str] = set()
+        with self._lock:
+            for first in range(0, len(tx_ids), PAGE_ROWS):
+                ids = tx_ids[first : first + PAGE_ROWS]
+                found.update(self._connection.execute(_KNOWN, {"ids": ids}).scalars())
+        return found
+
+    def block(self, number: int) -> bytes | None:
+        """Return a serialised block."""
+        with self._lock:
+            data: bytes | None = self._connection.execute(_BLOCK, {"n": number}).scalar()
+        return data
+
+    def state_hash(self, number: int) -> bytes | None:
+        """Return the state hash after a block."""
+        with self._lock:
+            digest: bytes | None = self._connection.execute(_STATE_HASH, {"n": number}).scalar()
+        return digest

@@ -1,0 +1,76 @@
+"""Making a ledger, and trusting one that lies on the disk only as far as it can be checked quickly.
+
+A block is one database transaction, so there is nothing to repair after a kill: what was acknowledged is
+there, and nothing else is. `recover` checks the ends of the chain; `fedpact audit` checks everything.
+"""
+
+from __future__ import annotations
+
+from fabric_protos.common import common_pb2
+from google.protobuf.message import DecodeError
+
+from fedpact.wire.blocks import ParsedBlock, data_hash, parse_block
+from fedpact.wire.config import ChannelConfig
+from fedpact.wire.errors import WireError
+from fedpact.wire.state_hash import StateHash, digest_of_residue
+from fedpact_network.embedded.schema import VERSION
+from fedpact_network.embedded.store import BlockRecord, Store, Tip
+
+
+class DamagedLedgerError(Exception):
+    """The database does not hold together; the text says where."""
+
+
+def found(store: Store, config: ChannelConfig) -> None:
+    """Make the tables of a new ledger and store its genesis block."""
+    block = config.to_genesis_block()
+    data: bytes = block.SerializeToString()
+    residue = StateHash().residue()
+    parsed = parse_block(data)
+    store.create(BlockRecord(Tip(0, parsed.hash, digest_of_residue(residue), residue, data)))
+
+
+def recover(store: Store) -> ChannelConfig:
+    """Check the last block and read the configuration from the first one.
+
+    Raises
+    ------
+    DamagedLedgerError
+        If there is no ledger of this layout, or the blocks do not hold together.
+    """
+    schema = store.schema()
+    if schema != VERSION:
+        raise DamagedLedgerError(f"layout {schema}, this node understands {VERSION}")
+    tip = store.tip()
+    if tip is None:
+        raise DamagedLedgerError("there is no genesis block")
+    _check(tip, store)
+    try:
+        return ChannelConfig.from_block(common_pb2.Block.FromString(store.block(0)))
+    except (ValueError, DecodeError) as error:
+        raise DamagedLedgerError(f"the genesis block cannot be read: {error}") from error
+
+
+def _check(tip: Tip, store: Store) -> None:
+    block = _parse(tip.data, tip.number)
+    if block.number != tip.number or block.hash != tip.header_hash:
+        raise DamagedLedgerError(f"block {tip.number} does not have its hash")
+    if data_hash(block.envelopes) != block.data_hash:
+        raise DamagedLedgerError(f"the transactions of block {tip.number} do not have their hash")
+    if tip.number:
+        before = _parse(store.block(tip.number - 1), tip.number - 1)
+        if before.hash != block.previous_hash:
+            raise DamagedLedgerError(f"block {tip.number} does not follow block {tip.number - 1}")
+    try:
+        StateHash(tip.state_residue)
+    except ValueError as error:
+        raise DamagedLedgerError("the state hash cannot be continued") from error
+    if digest_of_residue(tip.state_residue) != tip.state_hash:
+        raise DamagedLedgerError("the state hash does not belong to the last block")
+
+
+def _parse(data: bytes, number: int) -> ParsedBlock:
+    try:
+        return parse_block(data)
+    except WireError as error:
+        raise DamagedLedgerError(f"block {number} cannot be read") from error
