@@ -168,9 +168,8 @@ class Map(Generic[R]):
         after : skip the records whose next part (or parts) is up to and including this: how pages go on.
         """
         first = self.key_of(*leading)
-        start = first
-        if after is not None:
-            start = self.key_of(*leading, *(after if isinstance(after, tuple) else (after,))) + _LAST
+        passed = after if isinstance(after, tuple) else () if after is None else (after,)
+        start = self.key_of(*leading, *passed) + _LAST if passed else first
         for _, value in state.range(start, first + _LAST):
             yield self._decoder.decode(value)
 

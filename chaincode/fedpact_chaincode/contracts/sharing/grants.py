@@ -148,7 +148,7 @@ def find_grant(ctx: Context, message: OneGrant) -> Grant:
 def grants(ctx: Context, message: GrantsOf) -> GrantPage:
     """Return a page of a dataset's grants, whatever their status."""
     after = tuple(part for part in (message.after_requester, message.after_purpose) if part)
-    found = GRANTS.scan(ctx.state, message.dataset_id, after=after or None)
+    found = GRANTS.scan(ctx.state, message.dataset_id, after=after)
     return GrantPage(grants=list(islice(found, message.limit)))
 
 

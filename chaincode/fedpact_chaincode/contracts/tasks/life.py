@@ -102,6 +102,7 @@ def close(ctx: Context, task: Task, status: TaskStatus, model: FinalModel | None
         remember(
             ctx,
             task.fingerprint,
+            requester=task.requester_mspid,
             category=task.category,
             task_id=task.id,
             model=model.digest,
