@@ -169,3 +169,9 @@ TASK_STATUS = code(400, "TASK_STATUS", Kind.FAILED_PRECONDITION, "the task's sta
 TASK_DEADLINE = code(401, "TASK_DEADLINE", Kind.FAILED_PRECONDITION, "the task's deadline has passed")
 TASK_NOT_DUE = code(402, "TASK_NOT_DUE", Kind.FAILED_PRECONDITION, "the task's deadline has not passed")
 TASK_TERMS = code(403, "TASK_TERMS", Kind.INVALID_ARGUMENT, "the task's terms contradict each other")
+REQUEST_MISMATCH = code(
+    404,
+    "REQUEST_MISMATCH",
+    Kind.INVALID_ARGUMENT,
+    "the request was another's, for something else, or answered",
+)

@@ -24,8 +24,10 @@ from fedpact_chaincode.contract import (
 from fedpact_chaincode.contracts.credit.book import move
 from fedpact_chaincode.contracts.credit.records import Reason, escrow_of
 from fedpact_chaincode.contracts.registry import Limit, require_member
+from fedpact_chaincode.contracts.sharing.records import REQUESTS, Outcome
 from fedpact_chaincode.contracts.tasks.life import close, in_status, round_funding
 from fedpact_chaincode.contracts.tasks.records import (
+    REQUEST_MISMATCH,
     TASK_NOT_DUE,
     TASK_STATUS,
     TASK_TERMS,
@@ -47,7 +49,7 @@ class CreateTask(Message, frozen=True, kw_only=True):
     """Ask for a model; see `Task` for the fields. The caller's account pays for all rounds at once."""
 
     id: TaskId
-    category: Id
+    category: Name
     kind: LearningKind
     rounds: Annotated[int, msgspec.Meta(ge=1, le=1000)]
     deadline_ms: TimeMs
@@ -112,11 +114,13 @@ def create(ctx: Context, message: CreateTask) -> Task:
     Raises
     ------
     Rejected
-        TASK_TERMS, RECORD_EXISTS, INSUFFICIENT_CREDIT, NOT_A_MEMBER, ROLE_REQUIRED.
+        TASK_TERMS, REQUEST_MISMATCH, RECORD_EXISTS, INSUFFICIENT_CREDIT, NOT_A_MEMBER, ROLE_REQUIRED.
     """
     require_member(ctx)
     ctx.caller.require_role("admin", "member")
     _require_sense(ctx, message)
+    if message.request_id is not None:
+        _require_unanswered(ctx, message, message.request_id)
     task = Task(
         id=message.id,
         requester=ctx.caller.id,
@@ -218,3 +222,13 @@ def _require_sense(ctx: Context, message: CreateTask) -> None:
         )
     if message.kind is LearningKind.CLASSIFICATION and (message.target_quality_nano or 0) > NANO:
         raise Rejected(TASK_TERMS, target_quality_nano=message.target_quality_nano)
+
+
+def _require_unanswered(ctx: Context, message: CreateTask, request_id: str) -> None:
+    asked = REQUESTS.load(ctx.state, request_id)
+    same = (asked.requester, asked.fingerprint, asked.category)
+    wanted = (ctx.caller.mspid, message.fingerprint, message.category)
+    if same != wanted or asked.outcome is Outcome.HIT:
+        raise Rejected(
+            REQUEST_MISMATCH, request_id=asked.id, requester=asked.requester, outcome=asked.outcome
+        )

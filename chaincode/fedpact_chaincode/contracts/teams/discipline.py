@@ -22,7 +22,6 @@ from fedpact_chaincode.contracts.teams.records import (
     Seat,
     SeatStatus,
     Team,
-    contract,
 )
 from fedpact_chaincode.contracts.teams.recruiting import OneTeam
 from fedpact_chaincode.contracts.teams.seats import require_leader, seat, seats
@@ -62,7 +61,6 @@ class MemberLeft(Event, frozen=True, kw_only=True):
     released: int
 
 
-@contract.transaction
 def slash(ctx: Context, message: Slash) -> Seat:
     """Punish a member for what the ledger shows and has not been punished: missed rounds, lazy updates.
 
@@ -85,7 +83,6 @@ def slash(ctx: Context, message: Slash) -> Seat:
     return punished
 
 
-@contract.transaction
 def accuse_leader(ctx: Context, message: OneTeam) -> Team:
     """Vote to take the lead from the leader, one vote per organisation, its own excepted.
 
@@ -125,7 +122,6 @@ def accuse_leader(ctx: Context, message: OneTeam) -> Team:
     return _depose(ctx, task, team, leader) if 2 * len(votes) > len(electorate) else team
 
 
-@contract.transaction
 def leave(ctx: Context, message: OneTeam) -> Seat:
     """Give a place up. While the task runs, every round still to come counts as missed (p of Miao eq. 2).
 

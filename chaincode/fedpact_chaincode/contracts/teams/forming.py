@@ -22,7 +22,6 @@ from fedpact_chaincode.contracts.teams.records import (
     Team,
     TeamStatus,
     Unit,
-    contract,
 )
 from fedpact_chaincode.contracts.teams.recruiting import OneTeam
 from fedpact_chaincode.contracts.teams.seats import active_seats, free_places, require_leader, seat, seats
@@ -69,7 +68,6 @@ class Promoted(Event, frozen=True, kw_only=True):
     node: str
 
 
-@contract.transaction
 def assess(ctx: Context, message: Assess) -> Candidate:
     """State a candidate's ability from its registration materials; the leader may correct itself.
 
@@ -84,7 +82,6 @@ def assess(ctx: Context, message: Assess) -> Candidate:
     return CANDIDATES.save(ctx.state, replace(candidate, ability_nano=message.ability_nano))
 
 
-@contract.transaction
 def form(ctx: Context, message: OneTeam) -> Team:
     """Choose the members: the first N - 1 beside the leader by I_V, who was not assessed counts as unable.
 
@@ -117,7 +114,6 @@ def form(ctx: Context, message: OneTeam) -> Team:
     return TEAMS.save(ctx.state, replace(team, status=TeamStatus.FORMED))
 
 
-@contract.transaction
 def start(ctx: Context, message: OneTeam) -> Task:
     """Start the work: from now on leaving and missing rounds cost mortgage.
 
@@ -135,7 +131,6 @@ def start(ctx: Context, message: OneTeam) -> Task:
     return advance(ctx, task, TaskStatus.RUNNING)
 
 
-@contract.transaction
 def promote(ctx: Context, message: OneTeam) -> Team:
     """Give a freed place to who responded first of those waiting (BPCV 4.1); any member may.
 
@@ -156,7 +151,6 @@ def promote(ctx: Context, message: OneTeam) -> Team:
     return TEAMS.save(ctx.state, team)
 
 
-@contract.query
 def team(ctx: Context, message: OneTeam) -> TeamState:
     """Return a team, its seats and its waiting list. O(members)."""
     return TeamState(

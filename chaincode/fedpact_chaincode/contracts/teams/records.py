@@ -7,11 +7,8 @@ from typing import Annotated
 
 import msgspec
 
-from fedpact_chaincode.contract import Contract
 from fedpact_chaincode.errors import Kind, code
 from fedpact_chaincode.state import Map, Record
-
-contract = Contract("teams", "Who works on a task, and what members answer with")
 
 Unit = Annotated[int, msgspec.Meta(ge=0, le=10**9, description="between 0 and 1, 1e-9")]
 

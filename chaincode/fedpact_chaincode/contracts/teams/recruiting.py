@@ -30,7 +30,6 @@ from fedpact_chaincode.contracts.teams.records import (
     Team,
     TeamStatus,
     Unit,
-    contract,
 )
 from fedpact_chaincode.contracts.teams.seats import require_leader
 from fedpact_chaincode.errors import RECORD_EXISTS, Rejected
@@ -91,7 +90,6 @@ class Withdrawn(Event, frozen=True, kw_only=True):
     nodes: list[str]
 
 
-@contract.transaction
 def open_team(ctx: Context, message: OpenTeam) -> Team:
     """Sponsor a team for an open task; one team works on a task.
 
@@ -129,7 +127,6 @@ def open_team(ctx: Context, message: OpenTeam) -> Team:
     return team
 
 
-@contract.transaction
 def apply(ctx: Context, message: Apply) -> Candidate:
     """Apply to a recruiting team, each node with its own identity.
 
@@ -170,7 +167,6 @@ def apply(ctx: Context, message: Apply) -> Candidate:
     return candidate
 
 
-@contract.transaction
 def withdraw(ctx: Context, message: OneTeam) -> None:
     """Take an application, or a place on the waiting list, back; the mortgage goes back.
 
@@ -185,7 +181,6 @@ def withdraw(ctx: Context, message: OneTeam) -> None:
     ctx.emit(Withdrawn(task_id=task.id, nodes=[candidate.node]))
 
 
-@contract.transaction
 def dissolve(ctx: Context, message: OneTeam) -> None:
     """Give up a team that has not formed; all mortgages go back, and another sponsor may come.
 
