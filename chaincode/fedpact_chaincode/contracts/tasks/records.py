@@ -173,5 +173,5 @@ REQUEST_MISMATCH = code(
     404,
     "REQUEST_MISMATCH",
     Kind.INVALID_ARGUMENT,
-    "the request was another's, for something else, or answered",
+    "the request is another's, of something else, or answered",
 )

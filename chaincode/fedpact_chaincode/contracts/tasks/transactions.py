@@ -17,6 +17,7 @@ from fedpact_chaincode.contract import (
     Id,
     Message,
     Micros,
+    Name,
     Nanos,
     Result,
     TimeMs,
