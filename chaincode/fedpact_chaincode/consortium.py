@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from fedpact_chaincode.chaincode import Chaincode
-from fedpact_chaincode.contracts import catalog, registry, sharing, telemetry
+from fedpact_chaincode.contracts import catalog, credit, privacy, registry, sharing, telemetry
+from fedpact_chaincode.contracts.tasks import transactions as tasks
+from fedpact_chaincode.contracts.teams import transactions as teams
 
 NAME = "fedpact"
 """The chaincode's name on a channel: the namespace of its state."""
@@ -17,5 +19,9 @@ def chaincode() -> Chaincode:
             catalog.contract,
             telemetry.contract,
             sharing.contract,
+            credit.contract,
+            privacy.contract,
+            tasks.contract,
+            teams.contract,
         ]
     )
