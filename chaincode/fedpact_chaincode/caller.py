@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,6 +16,10 @@ from fedpact_chaincode.errors import MALFORMED_IDENTITY, NOT_THE_OWNER, ROLE_REQ
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 """The extension in which Fabric CA keeps certificate attributes, as JSON."""
+
+_MSPID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,64}")
+_P256_POINT_BYTES = 65
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,9 @@ class Caller:
 
 @lru_cache(maxsize=4096)
 def caller_of(creator: bytes) -> Caller:
-    """Read a serialised identity. The ledger has verified it; this only reads.
+    """Read a serialised identity. The ledger has verified the signature and the chain; this only reads.
+
+    A member's own authority could certify anything: names that would break keys and records are refused.
 
     Raises
     ------
@@ -72,7 +79,10 @@ def caller_of(creator: bytes) -> Caller:
         key = certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     except Exception as error:
         raise Rejected(MALFORMED_IDENTITY, reason=type(error).__name__) from error
-    return Caller(identity.mspid, str(common_name.value), role, key.hex())
+    name = str(common_name.value)
+    if not (_MSPID.fullmatch(identity.mspid) and _NAME.fullmatch(name) and len(key) == _P256_POINT_BYTES):
+        raise Rejected(MALFORMED_IDENTITY, reason="mspid, common name or kind of key")
+    return Caller(identity.mspid, name, role, key.hex())
 
 
 def _role(certificate: x509.Certificate) -> str:

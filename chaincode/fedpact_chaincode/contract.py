@@ -23,6 +23,7 @@ import msgspec
 
 from fedpact_chaincode.caller import Caller
 from fedpact_chaincode.errors import TIME_RUNS_BACKWARDS, Rejected
+from fedpact_chaincode.exactness import refuse_floats
 from fedpact_chaincode.state import State
 
 
@@ -147,16 +148,3 @@ class Contract:
             text=inspect.getdoc(function) or "",
         )
         return function
-
-
-def refuse_floats(struct: type[msgspec.Struct]) -> None:
-    """Refuse a struct type that could hold a float anywhere (no float enters contract state).
-
-    Raises
-    ------
-    TypeError
-        Naming the type.
-    """
-    schema = msgspec.json.schema(struct)
-    if '"type":"number"' in msgspec.json.encode(schema).decode():
-        raise TypeError(f"{struct.__name__} has a float field")

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from fedpact_chaincode.errors import MALFORMED_KEY, RECORD_EXISTS, RECORD_NOT_FOUND, Rejected
+from fedpact_chaincode.exactness import refuse_floats
 from fedpact_chaincode.stub import KeyModification, Stub
 
 KeyPart = str | int
@@ -100,6 +101,7 @@ class Map(Generic[R]):
     def __init__(self, prefix: str, record: type[R], *, key: tuple[str, ...]) -> None:
         if prefix in MAPS:
             raise ValueError(f"state prefix {prefix} is used twice")
+        refuse_floats(record)
         self.prefix = prefix
         self.record = record
         self.key = key
@@ -135,8 +137,16 @@ class Map(Generic[R]):
         return state.get(self.key_of(*parts)) is not None
 
     def save(self, state: State, record: R) -> R:
-        """Write the record under its own key and return it."""
-        state.put(self.key_of(*self._parts(record)), encode(record))
+        """Write the record under its own key and return it.
+
+        Raises
+        ------
+        msgspec.ValidationError
+            The record breaks its own bounds: written, it could never be read again.
+        """
+        value = encode(record)
+        self._decoder.decode(value)
+        state.put(self.key_of(*self._parts(record)), value)
         return record
 
     def create(self, state: State, record: R) -> R:
