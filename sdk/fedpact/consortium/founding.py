@@ -66,7 +66,7 @@ class Consortium:
     channel_id : its channel.
     organisations : name of each organisation by its mspid.
     authorities : certificate authority of each organisation by its mspid.
-    wallet : the identities issued so far, under `mspid/name`.
+    wallet : the identities issued so far, under `mspid@name`.
     retrieval_key : 32 bytes, the members' secret for hashing terms.
     """
 
@@ -111,12 +111,12 @@ class Consortium:
         role : `admin`, `member`, `device`, `manager` or `validator`.
         """
         identity = self.authorities[mspid].issue(name, role=role, ou="admin" if role == "admin" else "client")
-        self.wallet.put(identity.id, identity)
+        self.wallet.put(_label(identity.id), identity)
         return identity
 
     def identity(self, identifier: str) -> Identity:
         """Return an issued identity, `mspid/name`."""
-        return self.wallet.get(identifier)
+        return self.wallet.get(_label(identifier))
 
 
 def found(  # noqa: PLR0913 (every one is a decision of the founders)
@@ -187,3 +187,8 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
 
 def _derived(seed: bytes | None, mspid: str) -> bytes | None:
     return None if seed is None else derive_bytes(seed, f"authority/{mspid}", 32)
+
+
+def _label(identifier: str) -> str:
+    """Return the wallet's label of `mspid/name`."""
+    return identifier.replace("/", "@", 1)
