@@ -84,7 +84,7 @@ FIELDS: Mapping[str, FieldRule] = MappingProxyType(
         for rule in (
             FieldRule("alt", "U/L", 0, 20_000_000),
             FieldRule("ast", "U/L", 0, 20_000_000),
-            FieldRule("blood_pressure_diastolic", "mmHg", 10_000, 200_000),
+            FieldRule("blood_pressure_diastolic", "mmHg", 1_000, 200_000),
             FieldRule("blood_pressure_mean", "mmHg", 20_000, 250_000),
             FieldRule("blood_pressure_systolic", "mmHg", 30_000, 350_000),
             FieldRule("cholesterol", "mg/dL", 10_000, 2_000_000),
