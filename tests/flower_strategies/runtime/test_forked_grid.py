@@ -1,5 +1,6 @@
 """What is special about nodes in worker processes."""
 
+import gc
 import os
 import pickle
 import threading
@@ -123,6 +124,22 @@ def test_workers_forget_what_is_no_longer_sent(encoded, addresses):
     assert [id(record) for record in encoded] == [id(model) for model in sent]
 
 
+def test_workers_hold_only_what_the_last_exchange_needed(ask):
+    app = ClientApp()
+
+    @app.query()
+    def census(message: Message, context: Context) -> Message:
+        alive = sum(isinstance(thing, ArrayRecord) for thing in gc.get_objects())
+        return Message(RecordDict({"alive": MetricRecord({"records": alive})}), reply_to=message)
+
+    with ForkedGrid(app, Population(1), seed=1, workers=1) as grid:
+        counts = []
+        for size in range(1, 6):
+            (reply,) = ask(grid, records={"model": ArrayRecord([np.arange(size)])})
+            counts.append(reply.content["alive"]["records"])
+        assert len(set(counts)) == 1
+
+
 def test_each_model_travels_once_to_each_validator_in_mutual_validation(encoded, digits):
     with ForkedGrid(digits.app, Population(6), seed=1, workers=2) as grid:
         nodes = grid.get_node_ids()
@@ -152,7 +169,9 @@ def test_a_timeout_leaves_out_the_slow_node_and_drops_its_late_reply(gate, ask):
 
     with ForkedGrid(app, Population(4), seed=1, workers=2) as grid:
         wait_here = {"wait": ConfigRecord({"here": True})}
-        in_time = ask(grid, records=wait_here, timeout=1.0)
+        messages = [Message(RecordDict(dict(wait_here)), node, "query") for node in grid.get_node_ids()]
+        in_time = grid.send_and_receive(messages, timeout=1.0)
+        sent = [message.metadata.message_id for message in messages]
         assert [r.metadata.src_node_id for r in in_time] == [grid.get_node_ids()[i] for i in (1, 3)]
         assert [r.metadata.src_node_id for r in ask(grid, timeout=1.0)] == [
             grid.get_node_ids()[i] for i in (1, 3)
@@ -160,6 +179,7 @@ def test_a_timeout_leaves_out_the_slow_node_and_drops_its_late_reply(gate, ask):
         os.write(write_end, b"x")
         counts = [reply.content["count"]["n"] for reply in ask(grid)]
         assert counts == [2, 3, 1, 3], "begun messages are finished, those not begun are withdrawn"
+        assert grid.pull_messages(sent) == [], "late replies are dropped"
 
 
 def test_closing_does_not_wait_for_a_client_that_hangs(gate, ask, eventually):

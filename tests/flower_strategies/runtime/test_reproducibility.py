@@ -50,7 +50,7 @@ def test_torch_trains_to_the_same_model_with_any_number_of_workers():
             torch.nn.functional.binary_cross_entropy_with_logits(net(x[batch]), y[batch]).backward()
             with torch.no_grad():  # by hand: importing torch.optim takes longer than all of this
                 for weights in net.parameters():
-                    weights -= 0.1 * weights.grad
+                    weights.sub_(0.1 * weights.grad)
         content = {"arrays": ArrayRecord(net.state_dict()), "metrics": MetricRecord({"num-examples": 96})}
         return Message(RecordDict(content), reply_to=message)
 

@@ -72,18 +72,22 @@ def test_messages_can_be_pushed_and_pulled(any_grid):
     assert any_grid.pull_messages(ids) == []
 
 
-def test_pushed_arrays_are_those_at_the_time_of_the_push(any_grid):
-    arrays = ArrayRecord([np.arange(3)])
-    content = RecordDict({"model": arrays})
-    with open_grid(_echo(), Population(2), seed=1, workers=1) as grid:
-        first, second = grid.get_node_ids()
-        ids = grid.push_messages([Message(content, first, "query"), Message(content, second, "query")])
-        arrays["0"] = ArrayRecord([np.arange(9)])["0"]
+@pytest.mark.parametrize("workers", [0, 1])
+def test_pushed_arrays_are_those_at_the_time_of_the_push(workers):
+    models = [ArrayRecord([np.arange(3) + partition]) for partition in range(3)]
+    with open_grid(_echo(), Population(3), seed=1, workers=workers) as grid:
+        ids = grid.push_messages(
+            Message(RecordDict({"model": model}), node, "query")
+            for node, model in zip(grid.get_node_ids(), models, strict=True)
+        )
+        for model in models:
+            model["0"] = ArrayRecord([np.zeros(9)])["0"]
         pulled: list[Message] = []
-        while len(pulled) < 2:
+        while len(pulled) < 3:
             pulled += grid.pull_messages(ids)
-    for reply in pulled:
-        assert reply.content["model"].to_numpy_ndarrays()[0].tolist() == [0, 1, 2]
+    assert [reply.content["model"].to_numpy_ndarrays()[0].tolist() for reply in pulled] == [
+        [partition, partition + 1, partition + 2] for partition in range(3)
+    ]
 
 
 def test_no_time_is_no_reply(any_grid, ask):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,19 @@ def test_closed_and_forgotten_grids_leave_no_process(probe, ask):
     pids += forgotten.worker_pids
     del forgotten
     assert not any(_alive(pid) for pid in pids)
+
+
+def test_workers_end_in_an_orderly_way_when_the_grid_is_closed(probe):
+    read_end, write_end = os.pipe()
+
+    def setup(worker: int) -> None:
+        Finalize(None, os.write, args=(write_end, b"%d" % worker), exitpriority=1)
+
+    with ForkedGrid(probe, Population(3), seed=1, workers=3, worker_setup=setup):
+        pass
+    os.close(write_end)
+    assert sorted(os.read(read_end, 10)) == sorted(b"012")
+    os.close(read_end)
 
 
 _SERVER = """
