@@ -19,7 +19,7 @@ from fedpact.retrieval.terms import Profile, scaled
 from fedpact_chaincode.arithmetic import share
 
 TOTAL_WEIGHT = 2**16 - 1
-MAX_TERMS = 4_096
+MAX_TERMS = 256
 KEY_BYTES = 32
 HASH_BYTES = 16
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -31,7 +31,7 @@ class HashedProfile:
 
     Attributes
     ----------
-    weights : 1 to 65,535 by hashed term (32 hexadecimal digits), sorted by term; 1 to 4,096 terms.
+    weights : 1 to 65,535 by hashed term (32 hexadecimal digits), sorted by term; 1 to 256 terms.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class TermHasher:
         Raises
         ------
         ValueError
-            If no weight is positive, or there are more than 4,096 terms.
+            If no weight is positive, or there are more than 256 terms.
         """
         hashed: dict[str, float] = {}
         for term, weight in sorted(scaled(profile).items()):

@@ -30,6 +30,7 @@ class BatchSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device : whose readings they are.
     schema, schema_digest : id and SHA-256 of the schema they were checked against.
     count : number of readings.
+    subjects : number of different pseudonyms among them.
     first_sequence, last_sequence : of the first and last reading: the key under which a batch is
         anchored once, however often it is sent.
     first_ms, last_ms : earliest and latest time of measurement.
@@ -42,6 +43,7 @@ class BatchSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str
     schema_digest: str
     count: int
+    subjects: int
     first_sequence: int
     last_sequence: int
     first_ms: int
@@ -152,6 +154,7 @@ def _summary(
         schema=schema.id,
         schema_digest=schema.digest,
         count=len(readings),
+        subjects=len({reading.subject for reading in readings}),
         first_sequence=readings[0].sequence,
         last_sequence=readings[-1].sequence,
         first_ms=min(times),

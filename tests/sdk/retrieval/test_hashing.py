@@ -48,7 +48,7 @@ def test_light_terms_go_and_equal_ones_join(hasher):
 
 
 @pytest.mark.parametrize(
-    "profile", [{}, {"a": 0.0}, {"a": float("nan")}, {str(i): 1.0 for i in range(5_000)}]
+    "profile", [{}, {"a": 0.0}, {"a": float("nan")}, {str(i): 1.0 for i in range(257)}]
 )
 def test_what_is_no_profile(hasher, profile):
     with pytest.raises(ValueError):

@@ -45,6 +45,7 @@ def test_a_batch_comes_back_and_each_reading_is_provable(readings, data):
     batch = seal_batch(readings, VITALS)
     assert open_batch(batch.payload, batch.summary, VITALS) == tuple(readings)
     assert batch.summary.count == len(readings)
+    assert batch.summary.subjects == len({one.sequence % 5 for one in readings})
     assert batch.summary.first_ms <= batch.summary.last_ms
     index = data.draw(st.integers(0, len(readings) - 1))
     proof = prove_reading(readings, index)
@@ -80,6 +81,7 @@ def test_any_altered_byte_is_found(readings, data):
         {"schema": "vitals/2"},
         {"schema_digest": "00" * 32},
         {"count": 4},
+        {"subjects": 2},
         {"first_sequence": 1},
         {"last_sequence": 9},
         {"first_ms": 0},
