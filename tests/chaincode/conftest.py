@@ -13,14 +13,14 @@ import pytest
 from fedpact.identity import CertificateAuthority
 from fedpact_chaincode.chaincode import Chaincode
 from fedpact_chaincode.consortium import chaincode
-from fedpact_chaincode.contract import Context, Contract, Id, Message
+from fedpact_chaincode.contract import Context, Contract, Id, Message, Result
 from fedpact_chaincode.contracts.catalog import Dataset, Form, Publish
 from fedpact_chaincode.contracts.privacy import Mechanisms, Release, charge
 from fedpact_chaincode.contracts.registry import CastVote, Found, Founder, NodeKind, Propose, RegisterNode
 from fedpact_chaincode.contracts.sharing import GrantAccess
 from fedpact_chaincode.contracts.tasks import life
 from fedpact_chaincode.contracts.tasks.records import FinalModel, Task, TaskId, TaskStatus
-from fedpact_chaincode.contracts.tasks.transactions import CreateTask
+from fedpact_chaincode.contracts.tasks.transactions import CreateTask, OneTask
 from fedpact_chaincode.contracts.teams import seats
 from fedpact_chaincode.contracts.teams.forming import Assess
 from fedpact_chaincode.contracts.teams.recruiting import Apply, OneTeam, OpenTeam
@@ -128,6 +128,17 @@ def finish(ctx: Context, message: Finish) -> Task:
     return life.close(ctx, task, TaskStatus.COMPLETED, message.model)
 
 
+class Named(Result, frozen=True, kw_only=True):
+    """A node."""
+
+    id: str
+
+
+@rounds.query
+def aggregator(ctx: Context, message: OneTask) -> Named:
+    return Named(id=seats.aggregator_of(ctx, life.running(ctx, message.task_id)))
+
+
 class Stage:
     """A founded consortium whose people are called by `mspid/name`; the name says the role."""
 
@@ -147,7 +158,7 @@ class Stage:
 
     def creator(self, who: str) -> bytes:
         mspid, _, name = who.partition("/")
-        return self.people(mspid, name, name if name in {"admin", "validator", "device"} else "member")
+        return self.people(mspid, name, name if name in {"admin", "validator", "device", "manager"} else "member")
 
     def do(self, who: str, function: str, message: msgspec.Struct | None = None) -> Any:
         """Submit, let a millisecond pass, and return the decoded result."""
