@@ -27,7 +27,7 @@ MAGIC = b"FPM1"
 MAX_ENVELOPE_BYTES = 4 * 1024 * 1024
 TAG_BYTES = 16
 
-Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Label = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Metadata = Annotated[dict[Label, Annotated[str, msgspec.Meta(max_length=4_096)]], msgspec.Meta(max_length=64)]
 

@@ -21,8 +21,7 @@ from fedpact_chaincode.arithmetic import share
 TOTAL_WEIGHT = 2**16 - 1
 MAX_TERMS = 256
 KEY_BYTES = 32
-HASH_BYTES = 16
-_HASH = re.compile(r"[0-9a-f]{32}")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class HashedProfile:
 
     Attributes
     ----------
-    weights : 1 to 65,535 by hashed term (32 hexadecimal digits), sorted by term; 1 to 256 terms.
+    weights : 1 to 65,535 by hashed term (64 hexadecimal digits), sorted by term; 1 to 256 terms.
 
     Raises
     ------
@@ -45,7 +44,7 @@ class HashedProfile:
         if not 1 <= len(self.weights) <= MAX_TERMS:
             raise ValueError(f"a profile has 1 to {MAX_TERMS} terms")
         if not all(_HASH.fullmatch(term) for term in self.weights):
-            raise ValueError("a hashed term has 32 hexadecimal digits")
+            raise ValueError("a hashed term has 64 hexadecimal digits")
         if min(self.weights.values()) < 1 or sum(self.weights.values()) != TOTAL_WEIGHT:
             raise ValueError(f"weights are positive and add up to {TOTAL_WEIGHT}")
         object.__setattr__(self, "weights", MappingProxyType(dict(sorted(self.weights.items()))))
@@ -76,10 +75,10 @@ class TermHasher:
         self._key = bytes(key)
 
     def term(self, term: str) -> str:
-        """Return a term's hash, 32 hexadecimal digits; case and width of letters do not matter."""
+        """Return a term's HMAC-SHA256, 64 hexadecimal digits; case and width of letters do not matter."""
         folded = unicodedata.normalize("NFKC", term).casefold().strip()
         message = b"fedpact/term/1\0" + folded.encode()
-        return hmac.new(self._key, message, hashlib.sha256).digest()[:HASH_BYTES].hex()
+        return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
     def profile(self, profile: Profile) -> HashedProfile:
         """Hash a profile's terms and quantise its weights.

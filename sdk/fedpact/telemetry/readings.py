@@ -37,11 +37,11 @@ class Reading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: Name
     sequence: Count
     time_ms: Count
-    subject: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    subject: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     field: Name
     unit: Name
     value_milli: Annotated[int, msgspec.Meta(ge=-(2**53) + 1, le=2**53 - 1)]
-    salt: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}$")]
+    salt: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
 
 
 def encode_reading(reading: Reading) -> bytes:

@@ -14,7 +14,7 @@ from fedpact.retrieval.hashing import quantise
 
 def profile_of(raw: dict[int, int]) -> HashedProfile:
     total = sum(raw.values())
-    return HashedProfile(quantise({f"{term:032x}": weight / total for term, weight in raw.items()}))
+    return HashedProfile(quantise({f"{term:064x}": weight / total for term, weight in raw.items()}))
 
 
 profiles = st.dictionaries(st.integers(0, 15), st.integers(1, 4), min_size=1, max_size=6).map(profile_of)

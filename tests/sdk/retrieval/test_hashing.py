@@ -4,19 +4,21 @@ import hashlib
 import hmac
 import pickle
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedpact.retrieval import HashedProfile, TermHasher
-from fedpact.retrieval.hashing import TOTAL_WEIGHT, quantise
+from fedpact.retrieval.hashing import MAX_TERMS, TOTAL_WEIGHT, quantise
+from fedpact_chaincode.contracts.catalog.records import Terms
 
 profiles = st.dictionaries(st.text(min_size=1, max_size=8), st.floats(1e-6, 1e6), min_size=1, max_size=60)
 
 
 def test_a_term_is_a_keyed_hash(hasher):
     mac = hmac.new(bytes(range(32)), b"fedpact/term/1\0glucose", hashlib.sha256)
-    assert hasher.term("glucose") == mac.hexdigest()[:32]
+    assert hasher.term("glucose") == mac.hexdigest()
     assert hasher.term("  Ｇlucose ") == hasher.term("GLUCOSE") == hasher.term("glucose")
     assert TermHasher(b"x" * 32).term("glucose") != hasher.term("glucose")
 
@@ -47,9 +49,7 @@ def test_light_terms_go_and_equal_ones_join(hasher):
     assert sorted(thirds.weights.values()) == [21845, 21845, 21845]
 
 
-@pytest.mark.parametrize(
-    "profile", [{}, {"a": 0.0}, {"a": float("nan")}, {str(i): 1.0 for i in range(257)}]
-)
+@pytest.mark.parametrize("profile", [{}, {"a": 0.0}, {"a": float("nan")}, {str(i): 1.0 for i in range(257)}])
 def test_what_is_no_profile(hasher, profile):
     with pytest.raises(ValueError):
         hasher.profile(profile)
@@ -59,11 +59,11 @@ def test_what_is_no_profile(hasher, profile):
     "weights",
     [
         {},
-        {"00" * 16: TOTAL_WEIGHT - 1},
-        {"00" * 16: TOTAL_WEIGHT, "11" * 16: 0},
-        {"00" * 16: TOTAL_WEIGHT + 1, "11" * 16: -1},
+        {"00" * 32: TOTAL_WEIGHT - 1},
+        {"00" * 32: TOTAL_WEIGHT, "11" * 32: 0},
+        {"00" * 32: TOTAL_WEIGHT + 1, "11" * 32: -1},
         {"glucose": TOTAL_WEIGHT},
-        {"AA" * 16: TOTAL_WEIGHT},
+        {"AA" * 32: TOTAL_WEIGHT},
     ],
 )
 def test_a_hashed_profile_is_checked(weights):
@@ -72,12 +72,18 @@ def test_a_hashed_profile_is_checked(weights):
 
 
 def test_a_hashed_profile_does_not_change():
-    weights = {"00" * 16: TOTAL_WEIGHT}
+    weights = {"00" * 32: TOTAL_WEIGHT}
     profile = HashedProfile(weights)
-    weights["11" * 16] = 3
+    weights["11" * 32] = 3
     assert len(profile) == 1
     with pytest.raises(TypeError):
-        profile.weights["11" * 16] = 3
+        profile.weights["11" * 32] = 3
+
+
+def test_the_catalogue_takes_every_profile(hasher):
+    profile = hasher.profile({str(i): 1.0 + i for i in range(256)})
+    terms = [{"hash": term, "weight": weight} for term, weight in profile]
+    assert len(msgspec.convert(terms, Terms)) == len(profile) == MAX_TERMS
 
 
 def test_keys_stay_inside(hasher):

@@ -20,7 +20,7 @@ REQUEST = DataRequest(
 
 
 def test_the_fingerprint_never_changes():
-    assert fingerprint(REQUEST) == "3d4a6251e69374839098cd161d0cbcb6a3d9028c5f09206fc9031a2600d46af5"
+    assert fingerprint(REQUEST) == "ce51b0b9d309e8b28a455fd940a0ef315d21360b8f6299d9b5a17b6b259aa820"
 
 
 def test_order_case_and_form_do_not_matter():

@@ -12,7 +12,7 @@ from fedpact.retrieval.hashing import quantise
 
 
 def named(number: int) -> str:
-    return f"{number:032x}"
+    return f"{number:064x}"
 
 
 @st.composite

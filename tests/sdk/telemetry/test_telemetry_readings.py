@@ -65,6 +65,7 @@ def test_readings_round_trip(value, sequence, subject):
         lambda line: line[:-1] + b',"extra":1}',
         lambda line: line.replace(b"WardMSP/cuff-1", b""),
         lambda line: line.replace(b"WardMSP", b"\\u0057ardMSP"),
+        lambda line: line.replace(KEY.pseudonym("patient 12").encode(), b"a" * 64 + b"\\n"),
         lambda line: line[:-1],
         lambda line: b"\xff" + line,
         lambda line: b"[]",
