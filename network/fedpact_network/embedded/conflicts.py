@@ -81,11 +81,15 @@ class BlockState:
         end = query.end
         if not query.exhausted and end:
             end += "\x00"  # the first key after the last one read: that one belongs to the protected range
-        expected = {read.key: read.version for read in query.reads}
-        for namespace_, key in self.updates:
-            if namespace_ == namespace and key >= query.start and (not end or key < end):
-                removed = self.updates[namespace, key].value is None
-                if not removed or key in expected:
-                    return False
-        found = ((key, row.version) for key, row in self._committed.scan(namespace, query.start, end))
+        expected = {read.key for read in query.reads}
+        touched = [key for space, key in self.updates if space == namespace and query.start <= key]
+        for key in touched:
+            removed = self.updates[namespace, key].value is None
+            if (not end or key < end) and (not removed or key in expected):
+                return False
+        found = (
+            (key, row.version)
+            for key, row in self._committed.scan(namespace, query.start, end)
+            if (namespace, key) not in self.updates
+        )
         return all(next(found, None) == read for read in query.reads) and next(found, None) is None

@@ -21,7 +21,7 @@ _POLL_S = 1.0
 
 
 def chaincode_events(node: EmbeddedNode, request: gateway_pb2.ChaincodeEventsRequest) -> Iterator[bytes]:
-    """Yield one serialised `ChaincodeEventsResponse` a block that has events of the chaincode.
+    """Return a stream with one serialised `ChaincodeEventsResponse` a block that has events of the chaincode.
 
     Parameters
     ----------
@@ -34,9 +34,13 @@ def chaincode_events(node: EmbeddedNode, request: gateway_pb2.ChaincodeEventsReq
     Refusal
         STOPPED, when the node stops.
     """
-    after = request.after_transaction_id
     with node.snapshots.view() as snapshot:
         number = _start(request.start_position, snapshot.height)
+    return _follow(node, request, number)
+
+
+def _follow(node: EmbeddedNode, request: gateway_pb2.ChaincodeEventsRequest, number: int) -> Iterator[bytes]:
+    after = request.after_transaction_id
     while True:
         height = node.notifier.wait_for_height(number + 1, _POLL_S)
         while number < height:

@@ -122,19 +122,17 @@ class GatewayHandler:
             return reply
 
     def chaincode_events(self, request: bytes, /) -> Iterator[bytes]:
-        """`SignedChaincodeEventsRequest` -> a stream of `ChaincodeEventsResponse`, until the node stops."""
+        """`SignedChaincodeEventsRequest` -> a stream of `ChaincodeEventsResponse`, until the node stops.
+
+        The place to start is fixed by the call, not by the first `next`.
+        """
         with _answering():
             signed = _read(gateway_pb2.SignedChaincodeEventsRequest, request)
             message = _read(gateway_pb2.ChaincodeEventsRequest, signed.request)
             self._check_channel(message.channel_id)
             self._authenticate(message.identity, signed.request, signed.signature)
-        stream = chaincode_events(self._node, message)
-        while True:
-            with _answering():
-                reply = next(stream, None)
-            if reply is None:
-                return
-            yield reply
+            stream = chaincode_events(self._node, message)
+        return _streaming(stream)
 
     def close(self) -> None:
         """Do nothing: the node belongs to the ledger."""
@@ -166,6 +164,15 @@ def _answering(
     except Exception as error:
         log.exception("a call failed inside the node")
         raise TransportError(Status.INTERNAL, f"the node failed: {type(error).__name__}") from error
+
+
+def _streaming(stream: Iterator[bytes]) -> Iterator[bytes]:
+    while True:
+        with _answering():
+            reply = next(stream, None)
+        if reply is None:
+            return
+        yield reply
 
 
 def _read(message_type: type[M], data: bytes) -> M:

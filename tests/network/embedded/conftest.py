@@ -66,6 +66,10 @@ class KeyValue:
         stub.set_event("appended", value.encode())
         return Response(200, "", stub.get_state(key) or b"nothing")
 
+    def _grow(self, stub: Stub, key: str) -> Response:
+        stub.put_state(key, (stub.get_state(key) or b"") + b"x")
+        return Response(200)
+
     def _delete(self, stub: Stub, key: str) -> Response:
         stub.delete_state(key)
         return Response(200)
@@ -223,7 +227,9 @@ class Client:
     def changed(self, **changes: object) -> Client:
         return replace(self, **changes)
 
-    def proposal(self, *args: str, transient: dict[str, bytes] | None = None) -> tuple[str, proposal_pb2.SignedProposal]:
+    def proposal(
+        self, *args: str, transient: dict[str, bytes] | None = None
+    ) -> tuple[str, proposal_pb2.SignedProposal]:
         built = build_proposal(
             self.identity.creator,
             channel_id=self.channel,
@@ -245,7 +251,9 @@ class Client:
     def evaluate(self, *args: str, transient: dict[str, bytes] | None = None) -> bytes:
         return self.evaluate_signed(self.proposal(*args, transient=transient)[1])
 
-    def endorse_signed(self, tx_id: str, signed: proposal_pb2.SignedProposal, orgs: Sequence[str] = ()) -> Prepared:
+    def endorse_signed(
+        self, tx_id: str, signed: proposal_pb2.SignedProposal, orgs: Sequence[str] = ()
+    ) -> Prepared:
         request = gateway_pb2.EndorseRequest(
             transaction_id=tx_id,
             channel_id=self.channel,
@@ -256,7 +264,9 @@ class Client:
         envelope = gateway_pb2.EndorseResponse.FromString(reply).prepared_transaction
         return Prepared(tx_id, envelope, self.identity)
 
-    def endorse(self, *args: str, orgs: Sequence[str] = (), transient: dict[str, bytes] | None = None) -> Prepared:
+    def endorse(
+        self, *args: str, orgs: Sequence[str] = (), transient: dict[str, bytes] | None = None
+    ) -> Prepared:
         return self.endorse_signed(*self.proposal(*args, transient=transient), orgs=orgs)
 
     def submit_envelope(self, envelope: bytes) -> None:
@@ -275,9 +285,7 @@ class Client:
         request = gateway_pb2.CommitStatusRequest(
             transaction_id=tx_id, channel_id=self.channel, identity=self.identity.creator
         ).SerializeToString()
-        signed = gateway_pb2.SignedCommitStatusRequest(
-            request=request, signature=self.identity.sign(request)
-        )
+        signed = gateway_pb2.SignedCommitStatusRequest(request=request, signature=self.identity.sign(request))
         reply = self.transport.commit_status(signed.SerializeToString(), timeout_s=timeout_s)
         status = gateway_pb2.CommitStatusResponse.FromString(reply)
         return ValidationCode(status.result), status.block_number

@@ -119,7 +119,13 @@ def test_invalid_writes_are_not_in_the_history(world):
 def test_the_chain_holds_together_and_the_hashes_are_those_of_its_content(world):
     ledger = world.create()
     client = world.client(ledger)
-    for call in (("put", "a", "1"), ("put", "b", "2"), ("put", "a", "3"), ("delete", "b"), ("create", "c", "4")):
+    for call in (
+        ("put", "a", "1"),
+        ("put", "b", "2"),
+        ("put", "a", "3"),
+        ("delete", "b"),
+        ("create", "c", "4"),
+    ):
         client.run(*call)
     previous = b""
     running = b""
@@ -197,5 +203,7 @@ def test_the_consortiums_contracts_are_served_by_default(world):
 
     ledger = EmbeddedBackend.create(world.url, world.config, peers=world.peers, orderer=world.orderer())
     world.opened.append(ledger)
-    metadata = world.client(ledger).changed(chaincode="fedpact").evaluate("org.hyperledger.fabric:GetMetadata")
+    metadata = (
+        world.client(ledger).changed(chaincode="fedpact").evaluate("org.hyperledger.fabric:GetMetadata")
+    )
     assert "registry" in json.loads(metadata)["contracts"]

@@ -129,7 +129,9 @@ def test_after_a_kill_what_was_acknowledged_is_there_and_nothing_twice(make_worl
     for tx_id, key, code, block in told:
         assert client.status(tx_id, timeout_s=1) == (int(code), int(block))
         assert key in rows
-    held = [parse_envelope(e).transaction_id for data in ledger.blocks(1) for e in parse_block(data).envelopes]
+    held = [
+        parse_envelope(e).transaction_id for data in ledger.blocks(1) for e in parse_block(data).envelopes
+    ]
     assert len(set(held)) == len(held)
     assert len(rows) == len(held)  # no half of a block
     assert ledger.state_hash() == state_hash_of([(r.namespace, r.key, r.value) for r in ledger.state("kv")])

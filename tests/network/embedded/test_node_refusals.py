@@ -1,6 +1,9 @@
 """Whom and what the node refuses at its door, with the statuses of a Fabric peer."""
 
 import datetime
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fabric_protos.common import common_pb2
@@ -12,6 +15,9 @@ from fedpact.identity import CertificateAuthority, Identity, PrivateKeySigner
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.config import BatchRules
 from fedpact.wire.envelopes import parse_envelope
+from fedpact_network.embedded.errors import Refusal, RefusalCode
+from fedpact_network.embedded.orderer import Sequencer
+from fedpact_network.embedded.submission import Submission
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -237,10 +243,6 @@ def test_the_sequencer_takes_an_envelope_once_while_it_waits(make_world):
     client = world.client(ledger)
     tx_id, signed = client.proposal("append", "a", "x")
     first, second = client.endorse_signed(tx_id, signed), client.endorse_signed(tx_id, signed)
-    from fedpact_network.embedded.errors import Refusal, RefusalCode
-    from fedpact_network.embedded.orderer import Sequencer
-    from fedpact_network.embedded.submission import Submission
-
     sequencer = Sequencer(world.batch)  # not started: everything waits
     envelope = first.signed()
     sequencer.submit(Submission.read(envelope))
@@ -270,22 +272,19 @@ def test_a_closed_node_is_unavailable(world):
 
 
 def test_who_waits_when_the_node_closes_is_told(world):
-    from concurrent.futures import ThreadPoolExecutor
-
     ledger = world.create()
     client = world.client(ledger)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(client.status, "00" * 32)
+        deadline = time.monotonic() + 10
         while not ledger.node.notifier._waiters:
-            pass
+            assert time.monotonic() < deadline
         ledger.close()
         assert isinstance(waiting.exception(), TransportError)
         assert waiting.exception().status is Status.UNAVAILABLE
 
 
 def test_a_forked_child_is_sent_to_the_local_address(world):
-    import os
-
     ledger = world.create()
     client = world.client(ledger)
     child = os.fork()

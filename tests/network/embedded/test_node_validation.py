@@ -1,6 +1,7 @@
 """What the block stage makes of transactions that an orderer hands over, whatever they are."""
 
 import datetime
+from itertools import chain
 
 import pytest
 from fabric_protos.common import common_pb2
@@ -104,7 +105,9 @@ def flip(data, place=-1):
 
 def test_a_result_changed_after_endorsement(bench):
     def change(action):
-        prp = proposal_response_pb2.ProposalResponsePayload.FromString(action.action.proposal_response_payload)
+        prp = proposal_response_pb2.ProposalResponsePayload.FromString(
+            action.action.proposal_response_payload
+        )
         assert b"honest" in prp.extension
         prp.extension = prp.extension.replace(b"honest", b"forged")
         action.action.proposal_response_payload = prp.SerializeToString()
@@ -232,7 +235,7 @@ def test_a_transaction_id_counts_once(bench, together):
     blocks = [[envelope, envelope]] if together else [[envelope], [envelope]]
     for block in blocks:
         bench.block(*block)
-    assert sum(bench.codes(), []) == [ValidationCode.VALID, ValidationCode.DUPLICATE_TXID]
+    assert list(chain.from_iterable(bench.codes())) == [ValidationCode.VALID, ValidationCode.DUPLICATE_TXID]
     assert bench.client.status(tx_id) == (ValidationCode.VALID, 1)
     assert len(list(bench.ledger.history("kv", "a"))) == 1
 
@@ -278,7 +281,9 @@ def test_endorsements_of_another_proposal(bench):
 
 def test_bytes_that_are_no_transaction_are_stored_as_such(bench):
     good = bench.put("a")
-    verdict = bench.block(b"", b"\xff\xff", common_pb2.Envelope(payload=b"\x0a\x00").SerializeToString(), good)
+    verdict = bench.block(
+        b"", b"\xff\xff", common_pb2.Envelope(payload=b"\x0a\x00").SerializeToString(), good
+    )
     assert ValidationCode.VALID not in verdict[:3]
     assert verdict[3] is ValidationCode.VALID
     assert bench.state() == {"a": b"v"}
@@ -396,7 +401,9 @@ def _with_repeated_write(bench, envelope):
     )
 
     def change(action):
-        prp = proposal_response_pb2.ProposalResponsePayload.FromString(action.action.proposal_response_payload)
+        prp = proposal_response_pb2.ProposalResponsePayload.FromString(
+            action.action.proposal_response_payload
+        )
         inner = proposal_pb2.ChaincodeAction.FromString(prp.extension)
         inner.results = results.SerializeToString()
         prp.extension = inner.SerializeToString()
