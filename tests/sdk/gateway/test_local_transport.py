@@ -1,6 +1,7 @@
 """The local transport over real sockets: calls, failures, limits, reconnection, forked children, shutdown."""
 
 import os
+import signal
 import socket
 import stat
 import struct
@@ -89,6 +90,8 @@ def in_child(work):
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(round(2 * WAIT_S))  # a child that hangs ends, and its empty answer fails the test
         try:
             os.write(writer, work())
         except BaseException as error:
