@@ -30,8 +30,10 @@ class ForkedGrid(SimulatedGrid):
     messages travel as protobuf. Nothing is pickled.
 
     Create the grid before the process starts threads, opens gRPC channels or uses a GPU: none of the
-    three survives a fork. A worker opens its own sessions in `worker_setup`. Workers are daemonic, so a
-    client app cannot start processes with `multiprocessing` itself.
+    three survives a fork. A worker opens its own sessions in `worker_setup`; where they need closing,
+    register that there with `multiprocessing.util.Finalize`, which runs when the grid is closed (`atexit`
+    does not run in a forked process). Workers are daemonic, so a client app cannot start processes with
+    `multiprocessing` itself.
 
     Parameters
     ----------
