@@ -61,7 +61,6 @@ class LocalServer:
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._closing = threading.Event()
-        self._process = os.getpid()
         self._listener = _listen(self.path)
         self._inode = os.lstat(self.path).st_ino
         self._acceptor = threading.Thread(target=self._accept, name="fedpact-local-server", daemon=True)
@@ -80,7 +79,7 @@ class LocalServer:
         ----------
         grace_s : longest wait for calls under way; their connections are cut afterwards.
         """
-        if self._closing.is_set() or self._process != os.getpid():
+        if self._closing.is_set():
             return
         self._closing.set()
         _shut(self._listener, socket.SHUT_RDWR)
@@ -159,7 +158,7 @@ class LocalServer:
         return answer
 
     def _forget(self) -> None:
-        """In a forked child: let go of the parent's sockets, so that its clients notice when it ends."""
+        """In a forked child: let go of the parent's sockets, so that its clients notice when it dies."""
         self._closing.set()
         for stream in (self._listener, *self._connections):
             stream.close()

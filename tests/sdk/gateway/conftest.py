@@ -95,10 +95,11 @@ class ScriptedTransport:
         return reply if isinstance(reply, bytes) else reply.SerializeToString()
 
 
-def endorsed(proposal_bytes, response=Response(200, "", b"result")):  # noqa: B008
-    proposal = parse_proposal(proposal_bytes)
+def endorsed(proposal_bytes, response=Response(200, "", b"result"), *, executed=None):  # noqa: B008
+    """An endorsed transaction; `executed` is the proposal that was executed in truth."""
     rwset = encode([NamespaceRwset("fedpact", writes=(Write("k", b"v"),))])
-    return assemble(proposal, response_payload(proposal, rwset, response), [Endorsement(b"peer", b"sig")])
+    prp = response_payload(parse_proposal(executed or proposal_bytes), rwset, response)
+    return assemble(parse_proposal(proposal_bytes), prp, [Endorsement(b"peer", b"sig")])
 
 
 def verdict(code, block_number=7):

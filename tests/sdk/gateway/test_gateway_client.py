@@ -230,11 +230,17 @@ def _other_arguments(transport, script, _identity):
     return prepared
 
 
+def _other_result(transport, script, identity):
+    other = Gateway(transport, identity).new_proposal("tasks:create")
+    asked = transport.calls[-1].request.proposed_transaction
+    return script.endorsed(asked.proposal_bytes, executed=other.message)
+
+
 def _no_transaction(_transport, _script, _identity):
     return gateway_pb2.EndorseResponse().prepared_transaction
 
 
-@pytest.mark.parametrize("prepare", [_other_proposal, _other_arguments, _no_transaction])
+@pytest.mark.parametrize("prepare", [_other_proposal, _other_arguments, _other_result, _no_transaction])
 def test_the_client_signs_no_transaction_but_its_own(gateway, transport, script, identity, prepare):
     transport.fail(
         "endorse",

@@ -180,6 +180,15 @@ def test_the_client_connects_again_after_a_restart(node, tmp_path):
     transport.close()
 
 
+def test_an_idle_connection_that_outlived_its_server_is_replaced_within_the_call(node, tmp_path):
+    path = tmp_path / "node.sock"
+    transport = LocalTransport(str(path))
+    for _ in range(3):
+        with LocalServer(node, path):
+            assert transport.evaluate(b"ab", timeout_s=WAIT_S) == b"ba"
+    transport.close()
+
+
 def test_a_closed_transport_refuses_calls(server):
     transport = LocalTransport(server.address)
     transport.evaluate(b"", timeout_s=1)
@@ -231,23 +240,31 @@ def test_a_servers_forked_child_does_not_close_it(server, transport):
     assert os.path.exists(server.path)
 
 
-def test_a_surviving_child_of_the_server_does_not_keep_it_reachable(node, tmp_path):
-    reader, writer = os.pipe()
-    server = LocalServer(node, tmp_path / "node.sock")
-    transport = LocalTransport(server.address)
-    transport.evaluate(b"", timeout_s=WAIT_S)
-    child = os.fork()
-    if child == 0:
-        os.close(writer)
-        os.read(reader, 1)  # lives until the parent lets go
+def test_a_killed_servers_surviving_child_does_not_keep_it_reachable(node, tmp_path):
+    path = tmp_path / "node.sock"
+    ready, started = os.pipe()
+    kept, letting_go = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        os.close(letting_go)
+        LocalServer(node, path)
+        if os.fork() == 0:
+            os.write(started, b"1")
+        os.read(kept, 1)  # both live until they are killed or the test lets go
         os._exit(0)
-    server.close()
+    assert os.read(ready, 1) == b"1"
+    transport = LocalTransport(str(path))
+    assert transport.evaluate(b"ab", timeout_s=WAIT_S) == b"ba"
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
     with pytest.raises(TransportError) as caught:
-        transport.evaluate(b"", timeout_s=1)
+        transport.evaluate(b"ab", timeout_s=1)
     assert caught.value.status is Status.UNAVAILABLE
-    os.close(writer)
-    os.close(reader)
-    os.waitpid(child, 0)
+    with LocalServer(node, path):  # what it left behind is stale
+        assert transport.evaluate(b"ab", timeout_s=WAIT_S) == b"ba"
+    transport.close()
+    for descriptor in (ready, started, kept, letting_go):
+        os.close(descriptor)
 
 
 def test_only_the_user_may_open_the_socket(server):
