@@ -1,0 +1,349 @@
+"""A consortium at work: any member does anything at any time, and an auditor adds up after every step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from tests.chaincode.auditor import LIVING, Auditor, Row
+from tests.chaincode.conftest import Fault, Finish, Payment, People, Spend, Stage, data_of
+
+from fedpact_chaincode.contracts.credit import Transfer
+from fedpact_chaincode.contracts.privacy import Bound, Gaussian, Laplace, Mechanism
+from fedpact_chaincode.contracts.tasks.records import FinalModel
+from fedpact_chaincode.contracts.tasks.transactions import Appoint, CreateTask, OneTask
+from fedpact_chaincode.contracts.teams.discipline import Slash
+from fedpact_chaincode.contracts.teams.forming import Assess
+from fedpact_chaincode.contracts.teams.recruiting import Apply, OneTeam, OpenTeam
+from fedpact_chaincode.errors import Kind, Rejected
+
+EXAMPLES, STEPS = 160, 70
+NODES = [
+    "AlphaMSP/node",
+    "BetaMSP/node",
+    "BetaMSP/second",
+    "GammaMSP/node",
+    "DeltaMSP/node",
+    "DeltaMSP/second",
+]
+REQUESTERS = ["AlphaMSP/researcher", "AlphaMSP/scientist"]
+TASKS = [f"task-{number}" for number in range(5)]
+ACCOUNTS = [*NODES, *REQUESTERS, "BetaMSP", "escrow:task-0", "council:issue"]
+
+seldom = st.integers(0, 9).map(lambda n: n == 0)
+nodes = st.sampled_from(NODES)
+numbers = st.integers(0, 1000)
+mechanisms = st.lists(
+    st.builds(Laplace, epsilon_nano=st.integers(1, 4 * 10**8), count=st.integers(1, 3))
+    | st.builds(Gaussian, noise_multiplier_nano=st.integers(4 * 10**9, 10**11), count=st.integers(1, 3)),
+    max_size=3,
+).map(tuple)
+terms = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["classification", "regression"]),
+        "rounds": st.integers(1, 6),
+        "reward_per_round": st.integers(0, 1_000),
+        "team_size": st.integers(2, 5),
+        "min_mortgage": st.integers(0, 1_000),
+        "min_credit": st.sampled_from([0] * 9 + [1]),
+        "privacy_required": st.booleans(),
+        "rules": st.fixed_dictionaries(
+            {
+                "rewards": st.sampled_from(["default", "paper"]),
+                "compensation": st.sampled_from(["default", "paper"]),
+            }
+        ),
+    }
+)
+
+
+class Consortium(RuleBasedStateMachine):
+    """Every rule is one attempt: the contracts take it, or refuse it and leave no trace."""
+
+    origin: ClassVar[Stage]
+    issued_at_origin: ClassVar[int]
+    done: ClassVar[Counter[str]] = Counter()
+    refused: ClassVar[Counter[str]] = Counter()
+    steps: ClassVar[int] = 0
+
+    @initialize(
+        some_terms=st.lists(terms, min_size=3, max_size=3), order=st.permutations(NODES), started=numbers
+    )
+    def begin(self, some_terms: list[dict[str, Any]], order: list[str], started: int) -> None:
+        """Begin with three tasks, at least one of them at work: by chance it would take long to get there."""
+        self.stage = self.origin.fork()
+        self.auditor = Auditor()
+        self.issued = self.issued_at_origin
+        self.audited()
+        for number, drawn in enumerate(some_terms):
+            self.create(TASKS[number], REQUESTERS[0], drawn, 3_000)
+            self.audited()
+            if number <= started % 3:
+                self.staff(number, order[number:] + order[:number], 2_000)
+
+    @invariant()
+    def audited(self) -> None:
+        if hasattr(self, "auditor"):
+            self.auditor.check(self.stage.ledger.state, issued=self.issued)
+
+    def attempt(self, who: str, function: str, message: msgspec.Struct) -> None:
+        type(self).steps += 1
+        before = dict(self.stage.ledger.state)
+        refusal = None
+        try:
+            self.stage.do(who, function, message)
+        except Rejected as rejected:
+            refusal = rejected
+        if refusal is None:
+            self.done[function] += 1
+        else:
+            assert self.stage.ledger.state == before, "a refused call left a trace"
+            assert refusal.code.kind is not Kind.INTERNAL, str(refusal)
+            self.refused[refusal.code.name] += 1
+
+    def some_task(self, number: int, *statuses: str, wild: bool) -> str:
+        """Return a task in one of the statuses, if there is one; any task for a wild attempt."""
+        fit = [row["id"] for row in self.auditor.rows("tasks.task") if row["status"] in statuses]
+        among = TASKS if wild or not fit else sorted(fit)
+        return among[number % len(among)]
+
+    def leader(self, task_id: str) -> str:
+        [team] = self.auditor.rows("teams.team", task_id) or [{"leader": NODES[0]}]
+        return str(team["leader"])
+
+    def members(self, task_id: str) -> list[str]:
+        seats: list[Row] = self.auditor.rows("teams.seat", task_id)
+        return sorted(seat["node"] for seat in seats) or NODES
+
+    def outsiders(self, task_id: str) -> list[str]:
+        busy = {
+            row["node"]
+            for prefix in ("teams.seat", "teams.candidate")
+            for row in self.auditor.rows(prefix, task_id)
+        }
+        return [node for node in NODES if node not in busy] or NODES
+
+    # Credit and privacy
+
+    @rule(account=st.sampled_from(ACCOUNTS), amount=st.integers(0, 5_000), seldom=seldom)
+    def issue(self, account: str, amount: int, seldom: bool) -> None:
+        if not seldom:
+            account, amount = NODES[amount % len(NODES)], amount + 1
+        self.stage.motions += 1
+        before = dict(self.stage.ledger.state)
+        try:
+            self.stage.issue(account, amount)
+        except Rejected:
+            self.stage.ledger.state = before
+            return
+        type(self).steps += 1
+        self.issued += amount
+
+    @rule(
+        who=nodes,
+        ends=st.tuples(st.sampled_from(ACCOUNTS), st.sampled_from(ACCOUNTS)),
+        amount=st.integers(1, 3_000),
+        wild=seldom,
+    )
+    def transfer(self, who: str, ends: tuple[str, str], amount: int, wild: bool) -> None:
+        source, target = ends
+        message = Transfer(source=source if wild else who, target=target, amount=amount)
+        self.attempt(who, "credit:transfer", message)
+
+    @rule(node=nodes, epsilon=st.integers(1, 5 * 10**9), delta=st.sampled_from([0, 10**7, 10**7]))
+    def amend(self, node: str, epsilon: int, delta: int) -> None:
+        bound = Bound(dataset_id=data_of(node), requester="AlphaMSP", epsilon_nano=epsilon, delta_pico=delta)
+        self.attempt(node, "privacy:amend", bound)
+
+    @rule(node=nodes, events=mechanisms)
+    def spend(self, node: str, events: tuple[Mechanism, ...]) -> None:
+        message = Spend(dataset_id=data_of(node), requester="AlphaMSP", events=events)
+        self.attempt(node, "rounds:spend", message)
+
+    # Tasks
+
+    @rule(
+        id_=st.sampled_from(TASKS), who=st.sampled_from(REQUESTERS), terms=terms, time=st.sampled_from([20, 300, 3_000])
+    )
+    def create(self, id_: str, who: str, terms: dict[str, Any], time: int) -> None:
+        fixed = {"id": id_, "category": Stage.CATEGORY, "fingerprint": "f" * 64}
+        deadline = self.stage.ledger.time_ms + time * 10
+        message = msgspec.convert({**fixed, **terms, "deadline_ms": deadline}, CreateTask)
+        self.attempt(who, "tasks:create", message)
+
+    @rule(number=numbers, node=nodes, wild=seldom)
+    def appoint(self, number: int, node: str, wild: bool) -> None:
+        task_id = self.some_task(number, "teamed", "running", wild=wild)
+        among = NODES if wild else self.members(task_id)
+        message = Appoint(task_id=task_id, node=among[number % len(among)])
+        self.attempt(node if wild else self.requester(task_id), "tasks:appoint", message)
+
+    @rule(number=numbers, ends=seldom, wild=seldom)
+    def cancel(self, number: int, ends: bool, wild: bool) -> None:
+        task_id = self.some_task(number, *(["open", "teamed"] if ends else ["completed"]), wild=wild)
+        self.attempt(self.requester(task_id), "tasks:cancel", OneTask(task_id=task_id))
+
+    @rule(number=numbers, who=nodes)
+    def expire(self, number: int, who: str) -> None:
+        self.attempt(who, "tasks:expire", OneTask(task_id=self.some_task(number, *LIVING, wild=False)))
+
+    @rule(time=st.integers(0, 1_000))
+    def wait(self, time: int) -> None:
+        type(self).steps += 1
+        self.stage.ledger.time_ms += time
+
+    def requester(self, task_id: str) -> str:
+        row = self.auditor.tables["tasks.task"].get((task_id,))
+        return str(row["requester"]) if row else REQUESTERS[0]
+
+    # Teams
+
+    @rule(number=numbers, node=nodes, mortgage=st.integers(0, 2_500), wild=seldom)
+    def open_team(self, number: int, node: str, mortgage: int, wild: bool) -> None:
+        task_id = self.some_task(number, "open", wild=wild)
+        respond_by = self.stage.ledger.time_ms + number if wild else 0
+        message = OpenTeam(
+            task_id=task_id, dataset_id=data_of(node), mortgage=mortgage, respond_by_ms=respond_by
+        )
+        self.attempt(node, "teams:open_team", message)
+
+    @rule(
+        number=numbers, other=nodes, mortgage=st.integers(0, 1_500), wish=st.integers(0, 10**9), wild=seldom
+    )
+    def apply(self, number: int, other: str, mortgage: int, wish: int, wild: bool) -> None:
+        task_id = self.some_task(number, "open", wild=wild)
+        free = self.outsiders(task_id)
+        node = other if wild else free[number % len(free)]
+        message = Apply(
+            task_id=task_id,
+            dataset_id=data_of(other if wild and number % 2 else node),
+            mortgage=mortgage,
+            preference_nano=wish,
+        )
+        self.attempt(node, "teams:apply", message)
+
+    @rule(number=numbers, ability=st.integers(0, 10**9), wild=seldom)
+    def assess(self, number: int, ability: int, wild: bool) -> None:
+        task_id = self.some_task(number, "open", wild=wild)
+        candidates = [row["node"] for row in self.auditor.rows("teams.candidate", task_id)] or NODES
+        message = Assess(task_id=task_id, node=candidates[number % len(candidates)], ability_nano=ability)
+        self.attempt(self.leader(task_id), "teams:assess", message)
+
+    @rule(number=numbers, order=st.permutations(NODES), mortgage=st.integers(1_000, 2_000))
+    def staff(self, number: int, order: list[str], mortgage: int) -> None:
+        """Open a team, let everybody apply, form and start: what would take long to happen by chance."""
+        task_id = self.some_task(number, "open", wild=False)
+        opening = OpenTeam(task_id=task_id, dataset_id=data_of(order[0]), mortgage=mortgage)
+        self.attempt(order[0], "teams:open_team", opening)
+        for rank, node in enumerate(order[1:]):
+            message = Apply(
+                task_id=task_id, dataset_id=data_of(node), mortgage=mortgage, preference_nano=rank
+            )
+            self.attempt(node, "teams:apply", message)
+        self.audited()
+        for step in ("form", "start"):
+            self.attempt(self.leader(task_id), f"teams:{step}", OneTeam(task_id=task_id))
+            self.audited()
+
+    @rule(
+        number=numbers,
+        who=nodes,
+        what=st.sampled_from(["form", "start", "promote", "withdraw", "dissolve", "leave", "accuse_leader"]),
+        wild=seldom,
+    )
+    def team(self, number: int, who: str, what: str, wild: bool) -> None:
+        """Take one of the steps that need no more than a task and a caller."""
+        status = {"form": "open", "dissolve": "open", "start": "teamed"}.get(what, "running")
+        task_id = self.some_task(number, status, wild=wild)
+        if not wild:
+            members = self.members(task_id)
+            by_leader = what in {"form", "start", "dissolve"}
+            who = self.leader(task_id) if by_leader else members[number % len(members)]
+            if what == "withdraw":
+                waiting = [row["node"] for row in self.auditor.rows("teams.candidate", task_id)] or NODES
+                who = waiting[number % len(waiting)]
+        self.attempt(who, f"teams:{what}", OneTeam(task_id=task_id))
+
+    @rule(number=numbers, who=nodes, wild=seldom)
+    def slash(self, number: int, who: str, wild: bool) -> None:
+        task_id = self.some_task(number, "running", wild=wild)
+        guilty = [s["node"] for s in self.auditor.rows("teams.seat", task_id) if s["missed"] + s["lazy"]]
+        among = NODES if wild or not guilty else sorted(guilty)
+        message = Slash(task_id=task_id, node=among[number % len(among)])
+        self.attempt(who if wild else self.leader(task_id), "teams:slash", message)
+
+    # What rounds do
+
+    @rule(
+        number=numbers,
+        kind=st.sampled_from(["missed", "lazy", "missed", "eliminate", "schedule", "reinstate"]),
+    )
+    def fault(self, number: int, kind: str) -> None:
+        task_id = self.some_task(number, "running", wild=False)
+        wanted = "eliminated" if kind in {"schedule", "reinstate"} else "active"
+        fit = [s for s in self.auditor.rows("teams.seat", task_id) if s["status"] == wanted]
+        if kind == "reinstate":
+            fit = [seat for seat in fit if seat["returns_at_round"] is not None]
+        if fit:
+            node = sorted(seat["node"] for seat in fit)[number % len(fit)]
+            message = Fault(task_id=task_id, node=node, kind=kind, round=number)
+            self.attempt(self.leader(task_id), "rounds:fault", message)
+
+    @rule(number=numbers, amount=st.integers(0, 1_500))
+    def reward(self, number: int, amount: int) -> None:
+        task_id = self.some_task(number, "running", wild=False)
+        members = self.members(task_id)
+        message = Payment(task_id=task_id, node=members[number % len(members)], amount=amount)
+        self.attempt(self.leader(task_id), "rounds:reward", message)
+
+    @rule(number=numbers)
+    def close_round(self, number: int) -> None:
+        task_id = self.some_task(number, "running", wild=False)
+        row = self.auditor.tables["tasks.task"].get((task_id,))
+        if row and row["rounds_closed"] < row["rounds"]:
+            self.attempt(self.leader(task_id), "rounds:finish", Finish(task_id=task_id))
+
+    @rule(number=numbers, ends=seldom)
+    def complete(self, number: int, ends: bool) -> None:
+        task_id = self.some_task(number, "running", wild=False)
+        row = self.auditor.tables["tasks.task"].get((task_id,))
+        if row and (ends or row["rounds_closed"] == row["rounds"]):
+            model = FinalModel(digest="e" * 64, location="store://model", quality_nano=number)
+            self.attempt(self.leader(task_id), "rounds:finish", Finish(task_id=task_id, model=model))
+
+
+def consortium(people: People) -> Stage:
+    """Return a consortium whose nodes have credit, datasets, grants and budgets."""
+    stage = Stage(people)
+    for node in NODES:
+        stage.provider(node, credit=10_000)
+        bound = Bound(
+            dataset_id=data_of(node), requester="AlphaMSP", epsilon_nano=2 * 10**9, delta_pico=10**7
+        )
+        stage.do(node, "privacy:grant", bound)
+    for requester in REQUESTERS:
+        stage.issue(requester, 20_000)
+    return stage
+
+
+@pytest.mark.timeout(600)
+def test_anything_anybody_does_keeps_the_books(people: People) -> None:
+    Consortium.origin = consortium(people)
+    Consortium.issued_at_origin = len(NODES) * 10_000 + len(REQUESTERS) * 20_000
+    run_state_machine_as_test(
+        Consortium,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        ),
+    )
+    print(f"{Consortium.steps} steps, done {dict(Consortium.done)}, refused {dict(Consortium.refused)}")
+    assert Consortium.steps >= 10_000
