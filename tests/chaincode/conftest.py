@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -156,9 +157,17 @@ class Stage:
         result = self.ledger.chaincode.find(function).result
         return None if result is None else msgspec.json.decode(payload, type=result)
 
+    def fork(self) -> Stage:
+        """Return a stage that goes on from here by itself."""
+        twin = copy(self)
+        twin.ledger = MemoryLedger(self.ledger.chaincode, time_ms=self.ledger.time_ms)
+        twin.ledger.state = dict(self.ledger.state)
+        return twin
+
     def creator(self, who: str) -> bytes:
         mspid, _, name = who.partition("/")
-        return self.people(mspid, name, name if name in {"admin", "validator", "device", "manager"} else "member")
+        role = name if name in {"admin", "validator", "device", "manager"} else "member"
+        return self.people(mspid, name, role)
 
     def do(self, who: str, function: str, message: msgspec.Struct | None = None) -> Any:
         """Submit, let a millisecond pass, and return the decoded result."""
