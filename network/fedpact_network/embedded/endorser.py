@@ -84,6 +84,7 @@ class Endorser:
         self._snapshots = snapshots
         self._own = own
         self._clock_ns = clock_ns
+        self._chosen: dict[str, list[str]] = {}
 
     def evaluate(self, proposal_bytes: bytes, signature: bytes) -> Response:
         """Execute a proposal and forget what it wrote.
@@ -180,12 +181,19 @@ class Endorser:
             chosen = sorted(set(organisations))
             missing = [mspid for mspid in chosen if mspid not in self._peers]
         else:
-            mine_first = sorted(self._peers, key=lambda mspid: (mspid != member.mspid, mspid))
-            chosen = list(self._rules.policy.choose(mine_first) or ())
+            chosen = self._smallest(member.mspid)
             missing = [] if chosen else ["enough organisations"]
         if missing:
             raise Refusal(RefusalCode.NO_ENDORSERS, f"this node has no peers of {', '.join(missing)[:200]}")
         return [self._peers[mspid] for mspid in chosen]
+
+    def _smallest(self, first: str) -> list[str]:
+        """Return the smallest set of served organisations that satisfies the policy, `first` if possible."""
+        chosen = self._chosen.get(first)
+        if chosen is None:
+            preferred = sorted(self._peers, key=lambda mspid: (mspid != first, mspid))
+            chosen = self._chosen[first] = list(self._rules.policy.choose(preferred) or ())
+        return chosen
 
     def _sign(self, peer: Identity, prp: bytes) -> Endorsement:
         message = endorse_message(prp, peer.creator)

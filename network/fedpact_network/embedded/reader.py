@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, select, tuple_
+from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection, RootTransaction
 
 from fedpact.wire.rwsets import Version
@@ -57,6 +57,27 @@ _HISTORY = (
 )
 
 
+class _Prepared:
+    """A statement compiled once. Through `Connection.execute` each of the two that every transaction needs
+    would cost six times what SQLite takes for it (25 us against 4).
+    """
+
+    def __init__(self, connection: Connection, statement: Select[tuple[Any, ...]]) -> None:
+        compiled = statement.compile(dialect=connection.dialect)
+        self._text = str(compiled)
+        self._names = getattr(compiled, "positiontup", None)
+        self._cursor = connection.connection.cursor()
+
+    def first(self, **values: str | bytes) -> Sequence[Any] | None:
+        parameters = values if self._names is None else tuple([values[name] for name in self._names])
+        self._cursor.execute(self._text, parameters)
+        row: Sequence[Any] | None = self._cursor.fetchone()
+        return row
+
+    def close(self) -> None:
+        self._cursor.close()
+
+
 class Reader:
     """One pinned view of the database; may be called from many threads.
 
@@ -65,6 +86,8 @@ class Reader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._get = _Prepared(connection, _GET)
+        self._place = _Prepared(connection, _PLACE)
         self._lock = threading.Lock()
         self._transaction: RootTransaction | None = None
 
@@ -82,13 +105,15 @@ class Reader:
 
     def close(self) -> None:
         """Close the connection."""
+        self._get.close()
+        self._place.close()
         self.end()
         self._connection.close()
 
     def get(self, namespace: str, key: str) -> Row | None:
         """Return the row of a key."""
         with self._lock:
-            found = self._connection.execute(_GET, {"ns": namespace, "k": key.encode()}).fetchone()
+            found = self._get.first(ns=namespace, k=key.encode())
         return None if found is None else Row(found[0], Version(found[1], found[2]))
 
     def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Row]]:
@@ -123,7 +148,7 @@ class Reader:
     def place(self, tx_id: str) -> Place | None:
         """Return where a transaction id was committed."""
         with self._lock:
-            found = self._connection.execute(_PLACE, {"id": tx_id}).fetchone()
+            found = self._place.first(id=tx_id)
         return None if found is None else Place(found[0], found[1], found[2])
 
     def known(self, tx_ids: Sequence[str]) -> set[str]:

@@ -18,26 +18,24 @@ class Submission:
     envelope : serialised `common.Envelope`, as it goes into the block.
     transaction : its content; None where it is malformed.
     error : why it is malformed.
+    tx_id : the transaction's id; empty where the envelope is malformed.
     authentic : the creator's signature over exactly this payload has been verified in this process.
     """
 
     envelope: bytes
     transaction: ParsedTransaction | None
     error: WireError | None = None
+    tx_id: str = ""
     authentic: bool = False
 
     @classmethod
     def read(cls, envelope: bytes) -> Submission:
         """Parse an envelope; a malformed one is kept, because it may have been ordered already."""
         try:
-            return cls(envelope, parse_envelope(envelope))
+            transaction = parse_envelope(envelope)
+            return cls(envelope, transaction, tx_id=transaction.transaction_id)
         except WireError as error:
             return cls(envelope, None, error)
-
-    @property
-    def tx_id(self) -> str:
-        """The transaction's id; empty where the envelope is malformed."""
-        return "" if self.transaction is None else self.transaction.transaction_id
 
     @property
     def malformed(self) -> ValidationCode:

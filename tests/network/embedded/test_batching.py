@@ -1,7 +1,7 @@
 """When blocks are cut, with a clock in the test's hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.wire.config import BatchRules
@@ -113,6 +113,7 @@ def test_those_in_the_block_count_as_in_flight():
     assert batcher.wait_s(0.002) == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.integers(1, 1500), st.floats(0, 0.03)), max_size=60),
     st.integers(1, 12),

@@ -13,16 +13,9 @@ from fedpact_network.embedded.orderer import Sequencer
 from fedpact_network.embedded.submission import Submission
 
 
-class Named(Submission):
-    """An envelope that is known by its bytes."""
-
-    @property
-    def tx_id(self):
-        return self.envelope.decode()
-
-
 def named(name):
-    return Named(name.encode(), None)
+    """A submission that is known by a name."""
+    return Submission(name.encode(), None, tx_id=name)
 
 
 def run(rules, names):

@@ -2,7 +2,7 @@ import hashlib
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.wire.state_hash import RESIDUE_BYTES, StateHash, digest_of_residue, state_hash_of
@@ -91,6 +91,7 @@ def test_what_is_no_residue_is_refused(residue):
 KEYS = st.sampled_from(["a", "b", "c", "\x00x\x00"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(KEYS, st.one_of(st.none(), st.binary(min_size=1, max_size=4)))))
 def test_any_order_of_writes_and_removals_ends_at_the_hash_of_what_is_left(steps):
     state, rows = StateHash(), {}
