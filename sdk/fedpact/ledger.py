@@ -58,6 +58,14 @@ class HistoryRow(NamedTuple):
     value: bytes | None
 
 
+class Placement(NamedTuple):
+    """Where a transaction id was first committed, and its validation code (`fedpact.wire.commits`)."""
+
+    block: int
+    position: int
+    code: int
+
+
 class Ledger(Protocol):
     """An opened ledger. Reads see committed blocks only and may run beside writers."""
 
@@ -86,6 +94,9 @@ class Ledger(Protocol):
 
     def history(self, namespace: str, key: str) -> Iterator[HistoryRow]:
         """Yield the changes of a key, newest first."""
+
+    def locate(self, transaction_id: str) -> Placement | None:
+        """Return where a transaction was committed, valid or not; None if it was not."""
 
     def state_hash(self) -> str:
         """Return the hash (hex) of all (namespace, key, value): of content only, however blocks were cut."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from fedpact.identity import IdentityError
-from fedpact.ledger import ClockNs, HistoryRow, LedgerError, StateRow
+from fedpact.ledger import ClockNs, HistoryRow, LedgerError, Placement, StateRow
 
 if TYPE_CHECKING:
     from fedpact.gateway.local_server import LocalServer
@@ -104,6 +104,12 @@ class EmbeddedLedger:
                 yield HistoryRow(
                     transaction.transaction_id, change.version, transaction.timestamp_ns, change.value
                 )
+
+    def locate(self, transaction_id: str) -> Placement | None:
+        """Return where a transaction was committed, valid or not; None if it was not."""
+        with self.node.snapshots.view() as snapshot:
+            place = snapshot.reader.place(transaction_id)
+        return None if place is None else Placement(*place)
 
     def state_hash(self) -> str:
         """Return the hash (hex) of the present state's content."""

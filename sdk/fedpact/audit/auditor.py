@@ -10,6 +10,7 @@ from fedpact.audit.findings import AuditReport, Check, Findings
 from fedpact.audit.records import check_records
 from fedpact.audit.replayed_state import ReplayedState
 from fedpact.audit.transactions import Judge
+from fedpact.ledger import LedgerError, Placement
 from fedpact.wire.blocks import ParsedBlock, data_hash, parse_block
 from fedpact.wire.commits import Update, ValidationCode, commit_hash
 from fedpact.wire.config import ChannelConfig
@@ -72,7 +73,7 @@ class _Auditor:
                     break
                 if progress is not None:
                     progress(self._height, height)
-        except WireError as error:
+        except (WireError, LedgerError) as error:
             self._findings.check(Check.READABLE, False, str(error), block=self._height)
         complete = self._height == height
         self._findings.check(Check.BLOCK_NUMBER, complete, f"{self._height} of {height} blocks replayed")
@@ -136,7 +137,7 @@ class _Auditor:
         self._time_s = at_s
 
     def _commits(self, block: ParsedBlock, judge: Judge) -> None:
-        check, number = self._findings.check, block.number
+        number = block.number
         updates: dict[tuple[str, str], Update] = {}
         codes = bytearray()
         for position, envelope in enumerate(block.envelopes):
@@ -150,11 +151,23 @@ class _Auditor:
             code = judge.verdict(transaction, self._state, updates)
             codes.append(code)
             self._compare(block, position, code, transaction.transaction_id)
+            if code not in (ValidationCode.DUPLICATE_TXID, ValidationCode.BAD_CREATOR_SIGNATURE):
+                self._indexed(transaction.transaction_id, Placement(number, position, code))
             if code == ValidationCode.VALID:
                 self._apply(transaction, Version(number, position), updates)
         self._commit = commit_hash(self._commit, bytes(codes), updates.values())
         same = self._commit == block.commit_hash
-        check(Check.COMMIT_HASH, same, f"replayed {self._commit.hex()}", block=number)
+        self._findings.check(Check.COMMIT_HASH, same, f"replayed {self._commit.hex()}", block=number)
+
+    def _indexed(self, transaction: str, mine: Placement) -> None:
+        stored = self._ledger.locate(transaction)
+        self._findings.check(
+            Check.TRANSACTION_INDEX,
+            stored == mine,
+            f"the index says {stored}",
+            block=mine.block,
+            transaction=transaction,
+        )
 
     def _compare(self, block: ParsedBlock, position: int, code: int, transaction: str) -> None:
         recorded = block.filter[position] if position < len(block.filter) else 255
@@ -190,7 +203,10 @@ class _Auditor:
                 check(Check.STATE_ROW, False, "the row is missing", transaction=key)
         for (namespace, key), changes in self._state.changes.items():
             mine = [(c.transaction_id, c.version, c.timestamp_ns, c.value) for c in reversed(changes)]
-            stored = [tuple(row) for row in self._ledger.history(namespace, key)]
+            try:
+                stored = [tuple(row) for row in self._ledger.history(namespace, key)]
+            except (LookupError, ValueError):
+                stored = []
             check(Check.HISTORY, stored == mine, "the stored history is another", transaction=key)
         total = self._ledger.state_hash()
         check(Check.STATE_HASH, total == self._state.hash(), f"stored {total}", block=self._height - 1)
