@@ -27,14 +27,8 @@ from fabric_protos.peer import (
 )
 
 from fedpact.wire.errors import WireCode, WireError, check_size, read
-from fedpact.wire.proposals import (
-    HasHeaders,
-    Headers,
-    ParsedProposal,
-    proposal_hash,
-    read_arguments,
-    read_headers,
-)
+from fedpact.wire.headers import HasHeaders, Headers, read_headers
+from fedpact.wire.proposals import ParsedProposal, proposal_hash, read_arguments
 from fedpact.wire.rwsets import NamespaceRwset, decode
 
 
