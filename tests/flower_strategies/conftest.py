@@ -1,0 +1,142 @@
+"""Federations with a real embedded ledger, and a small numpy client on real data."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fedpact
+from fedpact.consortium.session import Session
+from fedpact.records import CreateTask, Form, LearningKind, NodeKind, Rules, Task
+
+START_MS = 1_750_000_000_000
+DAY_MS = 86_400_000
+
+
+class SteppedClock:
+    """Moves by a step whenever it is read, and to any later time when it is told."""
+
+    def __init__(self, now_ms: int = START_MS, step_ms: int = 0) -> None:
+        self.now_ms = now_ms
+        self.step_ms = step_ms
+
+    def __call__(self) -> int:
+        self.now_ms += self.step_ms
+        return self.now_ms * 1_000_000
+
+    def peek(self) -> int:
+        return self.now_ms * 1_000_000
+
+    def follow(self, time_ms: int) -> None:
+        self.now_ms = max(self.now_ms, time_ms)
+
+
+@dataclass
+class Federation:
+    """A running task: the members' node identities by partition, and everybody's sessions."""
+
+    consortium: fedpact.Consortium
+    ledger: fedpact.Ledger
+    clock: SteppedClock
+    task: Task
+    nodes: list[fedpact.Identity]
+    requester: Session
+
+    def session(self, partition: int) -> Session:
+        """A node's own session in this process."""
+        return fedpact.connect(self.ledger, identity=self.nodes[partition], clock_ns=self.clock)
+
+    @property
+    def aggregator(self) -> Session:
+        return self.session(0)
+
+    def node_id(self, partition: int) -> str:
+        return self.nodes[partition].id
+
+
+@pytest.fixture
+def federation(tmp_path: Path) -> Iterator[Callable[..., Federation]]:
+    """`federation(members, rounds=..., rules=..., ...)`: a consortium whose task has just started."""
+    opened: list[fedpact.Ledger] = []
+
+    def found(
+        members: int,
+        *,
+        rounds: int = 2,
+        kind: LearningKind = LearningKind.CLASSIFICATION,
+        rules: Rules | None = None,
+        **terms: Any,
+    ) -> Federation:
+        organisations = {f"Org{n}MSP": f"Organisation {n}" for n in range(members)}
+        clock = SteppedClock(step_ms=10)
+        consortium, ledger = fedpact.found(
+            tmp_path / "consortium",
+            organisations,
+            rules=fedpact.FoundingRules(batch_timeout_ms=1),
+            seed=b"federation".ljust(32, b"."),
+            not_before=datetime(2024, 1, 1, tzinfo=UTC),
+            clock_ns=clock.peek,
+        )
+        opened.append(ledger)
+
+        @cache
+        def session(mspid: str, name: str, role: str) -> Session:
+            return fedpact.connect(
+                ledger,
+                identity=consortium.enrol(mspid, name, role=role),
+                retrieval_key=consortium.retrieval_key,
+                clock_ns=clock,
+            )
+
+        admins = [session(mspid, "admin", "admin") for mspid in organisations]
+        nodes = [session(mspid, "node", "member") for mspid in organisations]
+        requester = session("Org0MSP", "researcher", "member")
+        admins[0].council.found(organisations)
+
+        def issue(account: str, amount: int) -> None:
+            name = f"credit-{account.replace('/', '-')}"
+            motion = admins[0].council.propose(name, "issue_credit", account, amount=amount)
+            for admin in admins:
+                if admin.council.vote(motion.id).status != "open":
+                    return
+
+        issue(requester.identity.id, 10_000_000)
+        datasets = []
+        for node in nodes:
+            node.council.register_node(NodeKind.PROVIDER)
+            issue(node.identity.id, 10_000)
+            profile = {"pixel": 0.5, "digit": 0.5}
+            dataset = node.data.publish("digits", profile, category="digits", form=Form.IMAGE, rows=100)
+            node.sharing.grant(dataset.id, "Org0MSP", "digits", expires_ms=clock.now_ms + DAY_MS)
+            datasets.append(dataset)
+        task = requester.tasks.create(
+            CreateTask(
+                id="task",
+                category="digits",
+                kind=kind,
+                rounds=rounds,
+                deadline_ms=clock.now_ms + DAY_MS,
+                reward_per_round=1_000_000,
+                team_size=members,
+                min_mortgage=1_000,
+                fingerprint="f" * 64,
+                rules=rules or Rules(),
+                **terms,
+            )
+        )
+        leader = nodes[0]
+        leader.tasks.open_team(task.id, datasets[0].id, mortgage=2_000)
+        for node, dataset in zip(nodes[1:], datasets[1:], strict=True):
+            node.tasks.apply(task.id, dataset.id, mortgage=1_000, preference=1.0)
+            leader.tasks.assess(task.id, node.identity.id, ability=1.0)
+        leader.tasks.form(task.id)
+        task = leader.tasks.start(task.id)
+        return Federation(consortium, ledger, clock, task, [node.identity for node in nodes], requester)
+
+    yield found
+    for ledger in opened:
+        ledger.close()
