@@ -66,8 +66,8 @@ class Placement(NamedTuple):
     code: int
 
 
-class Ledger(Protocol):
-    """An opened ledger. Reads see committed blocks only and may run beside writers."""
+class LedgerView(Protocol):
+    """What can be read of a ledger: committed blocks only, also beside writers."""
 
     @property
     def url(self) -> str:
@@ -76,12 +76,6 @@ class Ledger(Protocol):
     @property
     def channel_id(self) -> str:
         """The channel it holds."""
-
-    def transport(self) -> Transport:
-        """Return a transport for clients in this process."""
-
-    def local_address(self) -> str:
-        """Return `unix:///...`, a transport for processes of this machine; started on first use."""
 
     def blocks(self, start: int = 0) -> Iterator[bytes]:
         """Yield serialised `common.Block`s from a height on, up to the present height."""
@@ -114,6 +108,16 @@ class Ledger(Protocol):
         """Finish what was accepted and release everything; more than once is allowed."""
 
 
+class Ledger(LedgerView, Protocol):
+    """An opened ledger, which takes transactions."""
+
+    def transport(self) -> Transport:
+        """Return a transport for clients in this process."""
+
+    def local_address(self) -> str:
+        """Return `unix:///...`, a transport for processes of this machine; started on first use."""
+
+
 class Backend(Protocol):
     """What an entry point of the group `fedpact.ledgers` provides."""
 
@@ -132,6 +136,10 @@ class Backend(Protocol):
     @classmethod
     def open(cls, url: str, *, clock_ns: ClockNs = time.time_ns) -> Ledger:
         """Open an existing ledger; its keys lie beside its database, never in it."""
+
+    @classmethod
+    def inspect(cls, url: str) -> LedgerView:
+        """Open an existing ledger for reading and audit only, without keys, also while a node runs it."""
 
 
 def create_ledger(
@@ -169,6 +177,17 @@ def open_ledger(url: str, *, clock_ns: ClockNs = time.time_ns) -> Ledger:
         UNKNOWN_SCHEME, NO_SUCH_LEDGER, LEDGER_BUSY, LEDGER_DAMAGED.
     """
     return find_backend(url).open(url, clock_ns=clock_ns)
+
+
+def inspect_ledger(url: str) -> LedgerView:
+    """Open an existing ledger for reading and audit: no keys, no verification, also while a node runs it.
+
+    Raises
+    ------
+    LedgerError
+        UNKNOWN_SCHEME, NO_SUCH_LEDGER, LEDGER_DAMAGED; LEDGER_BUSY from a read that a writer disturbed.
+    """
+    return find_backend(url).inspect(url)
 
 
 def find_backend(url: str) -> type[Backend]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fedpact.identity import Identity
     from fedpact.wire.config import ChannelConfig
     from fedpact_network.embedded.endorser import Executable
+    from fedpact_network.embedded.inspection import InspectedLedger
     from fedpact_network.embedded.node import EmbeddedNode
     from fedpact_network.embedded.store import Store
 
@@ -219,6 +220,22 @@ class EmbeddedBackend:
         if not path.is_file():
             raise LedgerError("NO_SUCH_LEDGER", url, "there is no such file")
         return _run(url, _hold(url, path, create=False), clock_ns, chaincodes)
+
+    @classmethod
+    def inspect(cls, url: str) -> InspectedLedger:
+        """Open an existing ledger for reading and audit: no keys, no lock, possible beside a running node.
+
+        Raises
+        ------
+        LedgerError
+            NO_SUCH_LEDGER, LEDGER_DAMAGED.
+        """
+        from fedpact_network.embedded.inspection import InspectedLedger
+
+        path = _path(url)
+        if not path.is_file():
+            raise LedgerError("NO_SUCH_LEDGER", url, "there is no such file")
+        return InspectedLedger(url, path)
 
 
 def _hold(url: str, path: Path, *, create: bool) -> Store:

@@ -19,14 +19,14 @@ from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Version
 
 if TYPE_CHECKING:
-    from fedpact.ledger import Ledger
+    from fedpact.ledger import LedgerView
     from fedpact_chaincode.chaincode import Chaincode
 
 Progress = Callable[[int, int], None]
 
 
 def audit(
-    ledger: Ledger,
+    ledger: LedgerView,
     *,
     chaincodes: Mapping[str, Chaincode] | None = None,
     progress: Progress | None = None,
@@ -52,7 +52,7 @@ def audit(
 
 
 class _Auditor:
-    def __init__(self, ledger: Ledger, chaincodes: Mapping[str, Chaincode] | None) -> None:
+    def __init__(self, ledger: LedgerView, chaincodes: Mapping[str, Chaincode] | None) -> None:
         self._ledger = ledger
         self._chaincodes = chaincodes if chaincodes is not None else _consortium()
         self._findings = Findings()

@@ -1,0 +1,219 @@
+"""A ledger's database, read without a node: for looking and for the audit, also beside a running node.
+
+Nothing is written, not even SQLite's side files: without a write-ahead log (no node has the ledger open) the
+file is read as immutable, and a reader whose file changes nevertheless gives up instead of mixing two states.
+Nothing is verified either: what is stored is returned as it is stored, and `fedpact audit` judges it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fabric_protos.common import common_pb2
+from google.protobuf.message import DecodeError
+from sqlalchemy import Select, bindparam, create_engine, func, select
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
+
+from fedpact.ledger import HistoryRow, LedgerError, Placement, StateRow
+from fedpact.wire.blocks import parse_block
+from fedpact.wire.config import ChannelConfig
+from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
+from fedpact.wire.errors import WireError
+from fedpact.wire.rwsets import Version
+from fedpact_network.embedded.schema import ABOUT, BLOCKS, HISTORY, STATE, TRANSACTIONS, VERSION
+
+PAGE_ROWS = 512
+_CACHED_BLOCKS = 8
+
+_S, _T, _B, _H = STATE.c, TRANSACTIONS.c, BLOCKS.c, HISTORY.c
+_SCHEMA = select(ABOUT.c.content).where(ABOUT.c.name == "schema")
+_HEIGHT = select(func.max(_B.number))
+_BLOCK = select(_B.data).where(_B.number == bindparam("n"))
+_STATE_HASH = select(_B.state_hash).where(_B.number == bindparam("n"))
+_PLACE = select(_T.block, _T.position, _T.code).where(_T.tx_id == bindparam("id"))
+_TRANSACTIONS = select(_T.block, _T.position, _T.tx_id)
+_SCAN = (
+    select(_S.key, _S.value, _S.block, _S.position)
+    .where(_S.namespace == bindparam("ns"), _S.key >= bindparam("start"))
+    .order_by(_S.key)
+    .limit(PAGE_ROWS)
+)
+_SCAN_TO = _SCAN.where(_S.key < bindparam("end"))
+_HISTORY = (
+    select(_H.block, _H.position)
+    .where(_H.namespace == bindparam("ns"), _H.key == bindparam("k"))
+    .order_by(_H.block.desc(), _H.position.desc())
+)
+
+
+class InspectedLedger:
+    """A `fedpact.ledger.LedgerView` of the moment at which it was opened. Not for many threads.
+
+    A node that runs beside it cannot fold its log in before this is closed.
+
+    Parameters
+    ----------
+    url : where it was opened.
+    path : the database file.
+
+    Raises
+    ------
+    LedgerError
+        LEDGER_DAMAGED, if this is no ledger's database.
+    """
+
+    def __init__(self, url: str, path: Path) -> None:
+        self.url = url
+        self._path = path
+        self._has_log = path.with_name(f"{path.name}-wal").exists()
+        self._file = _signature(path)
+        mode = "mode=ro" if self._has_log else "immutable=1"
+        address = f"file:{quote(str(path.absolute()))}?{mode}"
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False),
+            poolclass=NullPool,
+        )
+        try:
+            self._connection = engine.connect()
+        except DatabaseError as error:
+            raise LedgerError("LEDGER_DAMAGED", url, "the database cannot be opened") from error
+        self._envelopes = lru_cache(_CACHED_BLOCKS)(self._read_envelopes)
+        try:
+            self._connection.exec_driver_sql("BEGIN")
+            schema = self._value(_SCHEMA)
+            if schema != VERSION:
+                raise LedgerError("LEDGER_DAMAGED", url, f"layout {schema}, this understands {VERSION}")
+            last = self._value(_HEIGHT)
+        except BaseException:
+            self.close()
+            raise
+        self._height = 0 if last is None else int(last) + 1
+
+    @cached_property
+    def channel_id(self) -> str:
+        """The channel it holds, as its genesis block says.
+
+        Raises
+        ------
+        LedgerError
+            LEDGER_DAMAGED.
+        """
+        try:
+            genesis = common_pb2.Block.FromString(next(self.blocks(), b""))
+            return ChannelConfig.from_block(genesis).channel_id
+        except (ValueError, DecodeError) as error:
+            raise LedgerError("LEDGER_DAMAGED", self.url, f"the genesis block: {error}") from error
+
+    def blocks(self, start: int = 0) -> Iterator[bytes]:
+        """Yield serialised `common.Block`s from a height on; ends before a block that is missing."""
+        for number in range(start, self._height):
+            data = self._value(_BLOCK, n=number)
+            if data is None:
+                return
+            yield data
+
+    def height(self) -> int:
+        """Return the number of blocks, counted by the last one's number."""
+        return self._height
+
+    def state(self, namespace: str, start: str = "", end: str = "") -> Iterator[StateRow]:
+        """Yield rows with start <= key < end; an empty end is unbounded."""
+        position, bounds = start.encode(), {"end": end.encode()} if end else {}
+        while True:
+            page = self._rows(_SCAN_TO if end else _SCAN, ns=namespace, start=position, **bounds)
+            for key, value, block, tx in page:
+                yield StateRow(namespace, key.decode(errors="backslashreplace"), value, Version(block, tx))
+            if len(page) < PAGE_ROWS:
+                return
+            position = page[-1][0] + b"\x00"
+
+    def history(self, namespace: str, key: str) -> Iterator[HistoryRow]:
+        """Yield the changes of a key, newest first.
+
+        Which transactions they are comes from the database's own rows; values and times, which it does
+        not keep, from the blocks (0 and None where those do not hold such a transaction).
+        """
+        for block, position in self._rows(_HISTORY, ns=namespace, k=key.encode()):
+            version = Version(block, position)
+            transaction = self._transaction(version)
+            writes = {
+                write.key: write.value
+                for rwset in (transaction.rwset if transaction else ())
+                if rwset.namespace == namespace
+                for write in rwset.writes
+            }
+            yield HistoryRow(
+                self._transaction_ids.get(version, ""),
+                version,
+                transaction.timestamp_ns if transaction else 0,
+                writes.get(key),
+            )
+
+    def locate(self, transaction_id: str) -> Placement | None:
+        """Return where a transaction was committed, valid or not; None if it was not."""
+        found = self._rows(_PLACE, id=transaction_id)
+        return Placement(*found[0]) if found else None
+
+    def state_hash(self) -> str:
+        """Return the state hash that is stored with the last block."""
+        return self.state_hash_at(self._height - 1)
+
+    def state_hash_at(self, block: int) -> str:
+        """Return the state hash that is stored with a block.
+
+        Raises
+        ------
+        IndexError
+            If there is no such block.
+        """
+        digest = self._value(_STATE_HASH, n=block)
+        if digest is None:
+            raise IndexError(f"there is no block {block}")
+        return bytes(digest).hex()
+
+    def close(self) -> None:
+        """Let the database go; more than once is allowed."""
+        self._connection.close()
+
+    @cached_property
+    def _transaction_ids(self) -> Mapping[Version, str]:
+        return {Version(block, position): tx_id for block, position, tx_id in self._rows(_TRANSACTIONS)}
+
+    def _transaction(self, version: Version) -> ParsedTransaction | None:
+        envelopes = self._envelopes(version.block)
+        try:
+            return parse_envelope(envelopes[version.tx]) if 0 <= version.tx < len(envelopes) else None
+        except WireError:
+            return None
+
+    def _read_envelopes(self, number: int) -> tuple[bytes, ...]:
+        try:
+            return parse_block(self._value(_BLOCK, n=number) or b"").envelopes
+        except WireError:
+            return ()
+
+    def _value(self, statement: Select[Any], **values: str | bytes | int) -> Any:
+        rows = self._rows(statement, **values)
+        return rows[0][0] if rows else None
+
+    def _rows(self, statement: Select[Any], **values: str | bytes | int) -> Sequence[Sequence[Any]]:
+        try:
+            rows = self._connection.execute(statement, values).fetchall()
+        except DatabaseError as error:
+            raise LedgerError("LEDGER_DAMAGED", self.url, f"the database: {error.orig}") from error
+        if not self._has_log and _signature(self._path) != self._file:
+            raise LedgerError("LEDGER_BUSY", self.url, "a node wrote while this was read; look again")
+        return rows
+
+
+def _signature(path: Path) -> tuple[int, int, int]:
+    """Return what changes when somebody writes the file itself, which only folding the log in does."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
