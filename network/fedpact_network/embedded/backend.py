@@ -6,146 +6,22 @@ second node away. Importing this module is cheap: SQLAlchemy comes with the firs
 
 from __future__ import annotations
 
-import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from fedpact.identity import IdentityError
-from fedpact.ledger import ClockNs, HistoryRow, LedgerError, Placement, StateRow
+from fedpact.ledger import ClockNs, LedgerError
 
 if TYPE_CHECKING:
-    from fedpact.gateway.local_server import LocalServer
-    from fedpact.gateway.transport import Transport
     from fedpact.identity import Identity
     from fedpact.wire.config import ChannelConfig
     from fedpact_network.embedded.endorser import Executable
     from fedpact_network.embedded.inspection import InspectedLedger
-    from fedpact_network.embedded.node import EmbeddedNode
+    from fedpact_network.embedded.ledger import EmbeddedLedger
     from fedpact_network.embedded.store import Store
-
-
-class EmbeddedLedger:
-    """A ledger that runs in this process; see `fedpact.ledger.Ledger`.
-
-    Attributes
-    ----------
-    url : where it was opened.
-    node : the node itself.
-    """
-
-    def __init__(self, url: str, node: EmbeddedNode) -> None:
-        self.url = url
-        self.node = node
-        self._server: LocalServer | None = None
-        self._socket_folder: tempfile.TemporaryDirectory[str] | None = None
-        self._starting = threading.Lock()
-
-    @property
-    def channel_id(self) -> str:
-        """The channel it holds."""
-        return self.node.config.channel_id
-
-    @property
-    def config(self) -> ChannelConfig:
-        """The channel's configuration, as in the genesis block."""
-        return self.node.config
-
-    def transport(self) -> Transport:
-        """Return a transport for clients in this process."""
-        from fedpact_network.embedded.handler import GatewayHandler
-
-        return GatewayHandler(self.node)
-
-    def local_address(self) -> str:
-        """Return `unix:///...` for processes of this machine; the server starts on first use."""
-        from fedpact.gateway.local_server import LocalServer
-
-        with self._starting:
-            if self._server is None:
-                # In a folder of its own: a socket's path is short, a database's may be long.
-                self._socket_folder = tempfile.TemporaryDirectory(prefix="fedpact-")
-                self._server = LocalServer(self.transport(), f"{self._socket_folder.name}/ledger.sock")
-            return self._server.address
-
-    def blocks(self, start: int = 0) -> Iterator[bytes]:
-        """Yield serialised `common.Block`s from a height on, up to the present height."""
-        number, height = start, self.height()
-        while number < height:
-            with self.node.snapshots.view() as snapshot:
-                block = snapshot.reader.block(number)
-            if block is None:
-                raise LedgerError("LEDGER_DAMAGED", self.url, f"block {number} is missing")
-            yield block
-            number += 1
-
-    def height(self) -> int:
-        """Return the number of committed blocks."""
-        return self.node.snapshots.height
-
-    def state(self, namespace: str, start: str = "", end: str = "") -> Iterator[StateRow]:
-        """Yield the rows of one moment with start <= key < end; an empty end is unbounded.
-
-        The moment stays pinned, and the database's log grows, until the iterator is exhausted or dropped.
-        """
-        with self.node.snapshots.view() as snapshot:
-            for key, row in snapshot.scan(namespace, start, end):
-                yield StateRow(namespace, key, row.value, row.version)
-
-    def history(self, namespace: str, key: str) -> Iterator[HistoryRow]:
-        """Yield the changes of a key, newest first."""
-        from fedpact_network.embedded.simulator import history
-
-        with self.node.snapshots.view() as snapshot:
-            for change in history(snapshot, namespace, key):
-                transaction = change.transaction
-                yield HistoryRow(
-                    transaction.transaction_id, change.version, transaction.timestamp_ns, change.value
-                )
-
-    def locate(self, transaction_id: str) -> Placement | None:
-        """Return where a transaction was committed, valid or not; None if it was not."""
-        with self.node.snapshots.view() as snapshot:
-            place = snapshot.reader.place(transaction_id)
-        return None if place is None else Placement(*place)
-
-    def state_hash(self) -> str:
-        """Return the hash (hex) of the present state's content."""
-        return self.state_hash_at(self.height() - 1)
-
-    def state_hash_at(self, block: int) -> str:
-        """Return `state_hash` as it was after a block.
-
-        Raises
-        ------
-        IndexError
-            If there is no such block yet.
-        """
-        with self.node.snapshots.view() as snapshot:
-            digest = snapshot.reader.state_hash(block)
-        if digest is None:
-            raise IndexError(f"there is no block {block}")
-        return digest.hex()
-
-    def close(self) -> None:
-        """Commit what was accepted and release everything; more than once is allowed."""
-        with self._starting:
-            if self._server is not None:
-                self._server.close()
-                self._server = None
-            if self._socket_folder is not None:
-                self._socket_folder.cleanup()
-                self._socket_folder = None
-        self.node.close()
-
-    def __enter__(self) -> EmbeddedLedger:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class EmbeddedBackend:
@@ -194,6 +70,7 @@ class EmbeddedBackend:
             found(store, config)
         except BaseException:
             store.close()
+            path.unlink(missing_ok=True)
             raise
         return _run(url, store, clock_ns, chaincodes)
 
@@ -270,13 +147,14 @@ def _run(
     from sqlalchemy.exc import DatabaseError
 
     from fedpact_network.embedded.keys import NodeKeys, keys_folder
+    from fedpact_network.embedded.ledger import EmbeddedLedger
     from fedpact_network.embedded.node import EmbeddedNode, NodeSettings
     from fedpact_network.embedded.recovery import DamagedLedgerError, recover
 
     if chaincodes is None:
-        from fedpact_chaincode.consortium import chaincode
+        from fedpact_chaincode import consortium
 
-        chaincodes = {"fedpact": chaincode()}
+        chaincodes = {consortium.NAME: consortium.chaincode()}
     try:
         config = recover(store)
         keys = NodeKeys.load(keys_folder(_path(url)))

@@ -24,6 +24,7 @@ from fedpact_network.embedded.own_signatures import OwnSignatures
 from fedpact_network.embedded.simulator import Simulator
 from fedpact_network.embedded.snapshots import Snapshot, Snapshots
 
+_NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
 _REFUSED_STATUS = 400
 
@@ -151,9 +152,9 @@ class Endorser:
             raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {proposal.channel_id[:128]!r} here")
         now_ns = self._clock_ns()
         try:
-            member = self._rules.membership.verify(
-                proposal.creator, proposal_bytes, signature, now_ns / 1_000_000_000
-            )
+            membership = self._rules.membership
+            member = membership.verify(proposal.creator, proposal_bytes, signature, now_ns / _NS)
+            membership.identify(proposal.creator, proposal.timestamp_ns / _NS)  # what a block is judged by
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
         off_ms = abs(proposal.timestamp_ns - now_ns) // _NS_PER_MS

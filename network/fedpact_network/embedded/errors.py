@@ -7,6 +7,7 @@ Refusal                  the call was refused; the ledger is as before
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 
 from fedpact.gateway.transport import ErrorDetail
@@ -44,3 +45,14 @@ class Refusal(Exception):  # noqa: N818 (a refusal is an answer, not a fault)
         self.code = code
         self.message = message
         self.answers = answers
+
+
+def check_process(process: int) -> None:
+    """Refuse (STOPPED) calls in a forked child: its copy of the node has neither threads nor a database.
+
+    Parameters
+    ----------
+    process : id of the process that started the node.
+    """
+    if os.getpid() != process:
+        raise Refusal(RefusalCode.STOPPED, "this node runs in another process; use its local address")

@@ -138,7 +138,6 @@ class GatewayHandler:
         """Do nothing: the node belongs to the ledger."""
 
     def _check_channel(self, channel_id: str) -> None:
-        self._node.check_process()
         if channel_id != self._node.config.channel_id:
             raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {channel_id[:128]!r} here")
 

@@ -42,6 +42,8 @@ class NodeKeys:
     def save(self, folder: Path) -> None:
         """Write the identities; the folder is readable by its owner only (0700)."""
         wallet = Wallet(folder)
+        for label in wallet.list():
+            wallet.remove(label)  # of a ledger that was here before and is gone
         wallet.put(_ORDERER, self.orderer)
         for mspid, peer in self.peers.items():
             wallet.put(f"{_PEER}{mspid}", peer)

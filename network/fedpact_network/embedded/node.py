@@ -22,7 +22,7 @@ from fedpact.wire.config import ChannelConfig
 from fedpact.wire.membership import Membership
 from fedpact_network.embedded.committer import Committer
 from fedpact_network.embedded.endorser import ChannelRules, Endorser, Executable
-from fedpact_network.embedded.errors import Refusal, RefusalCode
+from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
 from fedpact_network.embedded.keys import NodeKeys
 from fedpact_network.embedded.notifier import Notifier, Outcome
 from fedpact_network.embedded.orderer import Orderer, Sequencer
@@ -126,7 +126,8 @@ class EmbeddedNode:
             MALFORMED, TOO_LARGE, UNKNOWN_CHANNEL, ACCESS_DENIED, OVERLOADED, STOPPED; DUPLICATE for another
             envelope under a transaction id that is waiting or committed.
         """
-        self.check_process()
+        check_process(self._process)
+        self.notifier.check()
         if len(envelope) > self.config.batch.absolute_max_bytes:
             raise Refusal(RefusalCode.TOO_LARGE, f"an envelope of {len(envelope)} bytes")
         submission = Submission.read(envelope)
@@ -151,14 +152,9 @@ class EmbeddedNode:
         Refusal
             NOT_COMMITTED_YET, OVERLOADED, STOPPED.
         """
-        self.check_process()
+        check_process(self._process)
         on_its_way = self._orderer.holds(tx_id)
         return self.notifier.wait(tx_id, timeout_s, look_up=None if on_its_way else self._look_up)
-
-    def check_process(self) -> None:
-        """Refuse (STOPPED) calls in a forked child: its copy of the node has no threads and no database."""
-        if os.getpid() != self._process:
-            raise Refusal(RefusalCode.STOPPED, "this node runs in another process; use its local address")
 
     def close(self) -> None:
         """Commit what was accepted, end all threads, release the database; more than once is allowed."""

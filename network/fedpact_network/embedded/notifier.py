@@ -54,6 +54,11 @@ class Notifier:
         self._blocks = height
         self._stopped = ""
 
+    def check(self) -> None:
+        """Refuse (STOPPED) once nothing will be committed any more."""
+        if self._stopped:
+            raise Refusal(RefusalCode.STOPPED, self._stopped)
+
     def recent(self, tx_id: str) -> Outcome | None:
         """Return the outcome of a transaction that was committed not long ago."""
         return self._recent.get(tx_id)
@@ -79,7 +84,7 @@ class Notifier:
             outcome = self._recent.get(tx_id)
             if outcome is not None:
                 return outcome
-            self._refuse_if_stopped()
+            self.check()
             if self._waiting >= _MAX_WAITERS:
                 raise Refusal(RefusalCode.OVERLOADED, "too many callers wait for a commit")
             self._waiting += 1
@@ -92,7 +97,7 @@ class Notifier:
         finally:
             self._forget(tx_id, waiter)
         if waiter.outcome is None:
-            self._refuse_if_stopped()
+            self.check()
             raise Refusal(RefusalCode.NOT_COMMITTED_YET, f"not committed within {timeout_s:g} s")
         return waiter.outcome
 
@@ -107,7 +112,7 @@ class Notifier:
         deadline_s = time.monotonic() + timeout_s
         with self._height:
             while self._blocks < height:
-                self._refuse_if_stopped()
+                self.check()
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
                     break
@@ -137,10 +142,6 @@ class Notifier:
                     waiter.wake()
         with self._height:
             self._height.notify_all()
-
-    def _refuse_if_stopped(self) -> None:
-        if self._stopped:
-            raise Refusal(RefusalCode.STOPPED, self._stopped)
 
     def _forget(self, tx_id: str, waiter: _Waiter) -> None:
         with self._lock:

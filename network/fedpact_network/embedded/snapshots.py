@@ -7,12 +7,13 @@ folded in while nothing is pinned, so now and then the block stage waits a momen
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from fedpact.wire.rwsets import Version
-from fedpact_network.embedded.errors import Refusal, RefusalCode
+from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
 from fedpact_network.embedded.reader import Place, Reader, Row
 from fedpact_network.embedded.state_cache import StateCache, StateKey
 from fedpact_network.embedded.store import Store
@@ -78,6 +79,7 @@ class Snapshots:
         self._spare: list[Reader] = []
         self._pinned = 0
         self._postponed = 0
+        self._process = os.getpid()
         self._closed = False
         self._current: Snapshot | None = None
         self.advance(())
@@ -95,7 +97,7 @@ class Snapshots:
         Raises
         ------
         Refusal
-            STOPPED, if the node is closed.
+            STOPPED, if the node is closed, or runs in the parent of this process.
         """
         snapshot = self._take()
         try:
@@ -131,6 +133,7 @@ class Snapshots:
             self._spare.clear()
 
     def _take(self) -> Snapshot:
+        check_process(self._process)
         with self._changed:
             while self._current is None:
                 if self._closed:

@@ -22,9 +22,10 @@ from fedpact.wire.config import BatchRules, ChannelConfig, Organisation
 from fedpact.wire.proposals import build_proposal
 from fedpact_chaincode.chaincode import Response
 from fedpact_chaincode.stub import Stub
-from fedpact_network.embedded.backend import EmbeddedBackend, EmbeddedLedger
+from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.database import Database
 from fedpact_network.embedded.keys import NodeKeys
+from fedpact_network.embedded.ledger import EmbeddedLedger
 from fedpact_network.embedded.node import EmbeddedNode, NodeSettings
 from fedpact_network.embedded.recovery import found, recover
 from fedpact_network.embedded.store import Store

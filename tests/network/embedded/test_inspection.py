@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,14 +16,14 @@ from fedpact_network.embedded.inspection import InspectedLedger
 
 
 @pytest.fixture
-def written(world) -> Iterator[Path]:
+def written(world) -> Path:
     """A closed ledger in which one key was written, changed and removed, and another one stands."""
     ledger = world.create()
     client = world.client(ledger)
     for call in [("put", "a", "1"), ("put", "b", "x"), ("put", "a", "2"), ("delete", "a")]:
         client.run(*call)
     ledger.close()
-    yield world.folder
+    return world.folder
 
 
 def reads(ledger) -> dict[str, object]:

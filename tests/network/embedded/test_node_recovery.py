@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from fedpact.gateway.transport import TransportError
+from fedpact.gateway.transport import Status, TransportError
 from fedpact.ledger import LedgerError, create_ledger, open_ledger
 from fedpact.wire.blocks import parse_block
 from fedpact.wire.commits import ValidationCode
@@ -314,3 +314,53 @@ def test_the_plug_in_comes_without_its_database_library():
     code = "import sys, fedpact, fedpact_network.embedded.backend; print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_when_the_database_fails_nobody_is_told_anything_wrong(world, caplog):
+    """The database refuses every further block: who waits hears that, and the file stays whole."""
+    ledger = world.create()
+    client = world.client(ledger)
+    client.run("put", "a", "1")
+    state = ledger.state_hash()
+    other = sqlite3.connect(world.path)
+    other.execute("create trigger no before insert on history begin select raise(abort, 'disk full'); end")
+    other.close()
+    tx_id = client.submit("put", "a", "2")
+    for call in (lambda: client.status(tx_id), lambda: client.submit("put", "b", "1")):
+        with pytest.raises(TransportError) as caught:
+            call()
+        assert caught.value.status is Status.UNAVAILABLE
+    assert "disk full" in caplog.text
+    ledger.close()
+    other = sqlite3.connect(world.path)
+    other.execute("drop trigger no")
+    other.close()
+    ledger = world.open()
+    client = world.client(ledger)
+    assert (ledger.height(), ledger.state_hash()) == (2, state)
+    with pytest.raises(TransportError):
+        client.status(tx_id, timeout_s=0)
+    assert client.run("put", "a", "3") == (ValidationCode.VALID, 2)
+
+
+def test_keys_of_a_ledger_that_is_gone_are_not_taken_over(world):
+    world.create().close()
+    for file in world.folder.glob("ledger.db*"):
+        if file.is_file():
+            file.unlink()
+    world.create(peers=world.peers[:1]).close()
+    assert list(world.open().node.endorser._peers) == ["Org1MSP"]
+
+
+def test_what_could_not_be_founded_leaves_no_file(world, monkeypatch):
+    from fedpact_network.embedded import recovery
+
+    def fail(store, config):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(recovery, "found", fail)
+    with pytest.raises(OSError, match="disk full"):
+        world.create()
+    assert not world.path.exists()
+    monkeypatch.undo()
+    assert world.create().height() == 1

@@ -138,6 +138,16 @@ def test_an_identity_that_expires_while_the_node_runs(world):
     assert refused(client.submit_envelope, prepared.signed()).status is Status.PERMISSION_DENIED
 
 
+def test_a_proposal_dated_after_its_creator_expires(world):
+    """A block judges the creator by the transaction's time, so the endorser does as well."""
+    bob = world.authorities["Org1MSP"].issue("bob", role="member", not_after=NOW + DAY)
+    client = world.client(world.create(), bob)
+    world.offset_ns = int((DAY.total_seconds() - 20) * 10**9)
+    assert client.run("put", "a", "1")[0] is ValidationCode.VALID
+    ahead = client.changed(clock_ns=lambda: world.clock_ns() + 40 * 10**9)
+    assert refused(ahead.endorse, "put", "a", "2").status is Status.PERMISSION_DENIED
+
+
 def test_an_envelope_endorsed_by_a_peer_that_has_expired_since(world):
     world.peers[1] = world.authorities["Org2MSP"].issue("peer0", role=None, ou="peer", not_after=NOW + DAY)
     ledger = world.create()
@@ -292,6 +302,8 @@ def test_a_forked_child_is_sent_to_the_local_address(world):
         try:
             client.evaluate("put", "a", "1")
         except TransportError as error:
+            with pytest.raises(Refusal):
+                ledger.height()
             ledger.close()
             os._exit(0 if error.status is Status.UNAVAILABLE else 1)
         os._exit(2)
