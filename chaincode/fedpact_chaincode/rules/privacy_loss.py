@@ -93,6 +93,6 @@ def _from_zcdp(rho_pico: int, delta_pico: int) -> int | None:
         return 0
     if delta_pico == 0:
         return None
-    rho = _context.mpf(rho_pico) / PICO
-    log = _context.log(_context.mpf(PICO) / delta_pico)
+    rho = _context.fdiv(rho_pico, PICO)
+    log = _context.log(_context.fdiv(PICO, delta_pico))
     return int(_context.ceil((rho + 2 * _context.sqrt(rho * log)) * NANO))
