@@ -74,7 +74,7 @@ def eventually(condition):
     deadline = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.005)
+        threading.Event().wait(0.005)
 
 
 def in_child(work):
