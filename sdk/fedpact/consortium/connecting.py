@@ -57,7 +57,8 @@ def connect(
     url : `embedded:///path/ledger.db` (or another backend's URL), `unix:///path.sock` for the local
         socket of a node in another process, or a ledger that the caller has opened and will close.
     identity : who acts; its key stays in this process.
-    models : the model store, or its fsspec URL.
+    models : the model store, or its fsspec URL; a store opened here takes models of members only where
+        the ledger tells who they are.
     retrieval_key : the consortium's secret for hashing terms (32 bytes).
     clock_ns : time of the transactions; the ledger refuses times far from its own.
 
@@ -90,13 +91,16 @@ def connect(
 
     channel_id = DEFAULT_CHANNEL if ledger is None else ledger.channel_id
     gateway = Gateway(transport, identity, channel_id=channel_id, clock=clock_ns)
-    store = _store(models, identity) if isinstance(models, str) else models
+    store = _store(models, identity, ledger) if isinstance(models, str) else models
     return Session(
         identity, gateway, ledger=ledger, models=store, retrieval_key=retrieval_key, on_close=on_close
     )
 
 
-def _store(url: str, identity: Identity) -> ModelStore:
+def _store(url: str, identity: Identity, ledger: Ledger | None) -> ModelStore:
     from fedpact.models.store import ModelStore
+    from fedpact.wire.config import ChannelConfig
 
-    return ModelStore(url, identity)
+    config = getattr(ledger, "config", None)  # a backend may keep it to itself
+    members = config.membership() if isinstance(config, ChannelConfig) else None
+    return ModelStore(url, identity, members=members)

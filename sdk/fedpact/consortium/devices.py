@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fedpact_chaincode.contracts.registry import Device, DevicePage, DevicesOf, OneDevice, RegisterDevice
 from fedpact_chaincode.contracts.telemetry import Anchor, AnchorBatch, AnchorPage, AnchorsOf
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
     from fedpact.consortium.session import Session
-    from fedpact.telemetry import Batch, Reading, ReadingSchema
+    from fedpact.telemetry import Batch, BatchSummary, Reading, ReadingSchema
 
 
 class Devices:
@@ -74,23 +76,18 @@ class Devices:
         from fedpact.telemetry import seal_batch
 
         batch = seal_batch(readings, schema)
-        summary = batch.summary
-        message = AnchorBatch(
-            dataset_id=dataset_id,
-            device=summary.device,
-            first_sequence=summary.first_sequence,
-            last_sequence=summary.last_sequence,
-            content_hash=summary.content_hash,
-            root=summary.root,
-            count=summary.count,
-            subjects=len({reading.subject for reading in readings}),
-            first_ms=summary.first_ms,
-            last_ms=summary.last_ms,
-            schema=summary.schema,
-            schema_digest=summary.schema_digest,
-            size_bytes=summary.size_bytes,
-        )
-        return self._session.submit("telemetry:anchor", message, Anchor), batch
+        return self.anchor_batch(dataset_id, batch.summary), batch
+
+    def anchor_batch(self, dataset_id: str, summary: BatchSummary) -> Anchor:
+        """Anchor a batch that is sealed and stored already, as a manager.
+
+        Raises
+        ------
+        Rejected
+            As `anchor`.
+        """
+        fields = msgspec.structs.asdict(summary)
+        return self._session.submit("telemetry:anchor", AnchorBatch(dataset_id=dataset_id, **fields), Anchor)
 
     def anchors(self, dataset_id: str, device: str, *, after: int | None = None) -> Sequence[Anchor]:
         """Return up to a hundred anchors of a device's readings, in order."""

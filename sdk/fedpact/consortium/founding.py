@@ -87,17 +87,20 @@ class Consortium:
 
     @classmethod
     def open(cls, home: Path | str) -> Self:
-        """Open a consortium's home.
+        """Open a consortium's home; authorities that were moved elsewhere are left out.
 
         Raises
         ------
         FileNotFoundError
             No consortium was founded there.
+        msgspec.DecodeError
+            Its description is damaged.
         """
         folder = Path(home)
         profile = msgspec.json.decode((folder / _PROFILE).read_bytes(), type=_Profile)
+        folders = {mspid: folder / _AUTHORITIES / mspid for mspid in profile.organisations}
         authorities = {
-            mspid: CertificateAuthority.load(folder / _AUTHORITIES / mspid) for mspid in profile.organisations
+            mspid: CertificateAuthority.load(place) for mspid, place in folders.items() if place.is_dir()
         }
         return cls(folder, profile, bytes.fromhex((folder / _RETRIEVAL_KEY).read_text()), authorities)
 
@@ -109,14 +112,21 @@ class Consortium:
         mspid : its organisation.
         name : common name, unique within the organisation.
         role : `admin`, `member`, `device`, `manager` or `validator`.
+
+        Raises
+        ------
+        FileNotFoundError
+            The organisation's authority is not in this home.
         """
+        if mspid not in self.authorities:
+            raise FileNotFoundError(f"the authority of {mspid} is not in {self.home}")
         identity = self.authorities[mspid].issue(name, role=role, ou="admin" if role == "admin" else "client")
-        self.wallet.put(_label(identity.id), identity)
+        self.wallet.put(wallet_label(identity.id), identity)
         return identity
 
     def identity(self, identifier: str) -> Identity:
         """Return an issued identity, `mspid/name`."""
-        return self.wallet.get(_label(identifier))
+        return self.wallet.get(wallet_label(identifier))
 
 
 def found(  # noqa: PLR0913 (every one is a decision of the founders)
@@ -189,6 +199,6 @@ def _derived(seed: bytes | None, mspid: str) -> bytes | None:
     return None if seed is None else derive_bytes(seed, f"authority/{mspid}", 32)
 
 
-def _label(identifier: str) -> str:
-    """Return the wallet's label of `mspid/name`."""
+def wallet_label(identifier: str) -> str:
+    """Return the label under which wallets keep the identity `mspid/name`."""
     return identifier.replace("/", "@", 1)

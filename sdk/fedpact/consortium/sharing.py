@@ -59,6 +59,10 @@ class Sharing:
         message = AskForModel(name=name, fingerprint=fingerprint, category=category, max_age_ms=max_age_ms)
         return self._session.submit("sharing:request", message, Request)
 
+    def find_request(self, request_id: str) -> Request:
+        """Return a request with its immediate answer."""
+        return self._session.evaluate("sharing:find_request", OneRequest(id=request_id), Request)
+
     def deliver(self, request_id: str, task_id: str, *, note: str = "") -> Delivery:
         """Record that the caller, who holds the model, delivered it."""
         message = Deliver(request_id=request_id, task_id=task_id, note=note)
