@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fedpact.audit.execution import disagreement
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fedpact_chaincode.chaincode import Chaincode
 
 Progress = Callable[[int, int], None]
+Parsed = ParsedTransaction | WireError
 
 
 def audit(
@@ -108,8 +109,9 @@ class _Auditor:
             if not self._open(data, block):
                 return False
         else:
-            self._signed(block, self._judge)
-            self._commits(block, self._judge)
+            transactions = [_parsed(envelope) for envelope in block.envelopes]
+            self._signed(block, transactions, self._judge)
+            self._commits(block, transactions, self._judge)
         self._previous = block.hash
         self._height += 1
         stored, mine = self._ledger.state_hash_at(number), self._state.hash()
@@ -126,9 +128,11 @@ class _Auditor:
         self._genesis = block.hash.hex()
         return self._findings.check(Check.GENESIS, True, "", block=0)
 
-    def _signed(self, block: ParsedBlock, judge: Judge) -> None:
+    def _signed(self, block: ParsedBlock, transactions: Sequence[Parsed], judge: Judge) -> None:
         wrong = "it has no signature"
-        at_s = _latest_s(block, self._time_s)
+        # its orderer must have been valid at the time of its latest transaction
+        times = [t.timestamp_ns / 1e9 for t in transactions if not isinstance(t, WireError)]
+        at_s = max([self._time_s, *times])
         for signer, message, signature in block.signatures:
             wrong = judge.identify_orderer(signer, message, signature, at_s)
             if wrong:
@@ -136,17 +140,15 @@ class _Auditor:
         self._findings.check(Check.BLOCK_SIGNATURE, not wrong, wrong, block=block.number)
         self._time_s = at_s
 
-    def _commits(self, block: ParsedBlock, judge: Judge) -> None:
+    def _commits(self, block: ParsedBlock, transactions: Sequence[Parsed], judge: Judge) -> None:
         number = block.number
         updates: dict[tuple[str, str], Update] = {}
         codes = bytearray()
-        for position, envelope in enumerate(block.envelopes):
+        for position, transaction in enumerate(transactions):
             self._transactions += 1
-            try:
-                transaction = parse_envelope(envelope)
-            except WireError as error:
-                codes.append(ValidationCode.of(error))
-                self._compare(block, position, codes[-1], str(error))
+            if isinstance(transaction, WireError):
+                codes.append(ValidationCode.of(transaction))
+                self._compare(block, position, codes[-1], str(transaction))
                 continue
             code = judge.verdict(transaction, self._state, updates)
             codes.append(code)
@@ -212,15 +214,11 @@ class _Auditor:
         check(Check.STATE_HASH, total == self._state.hash(), f"stored {total}", block=self._height - 1)
 
 
-def _latest_s(block: ParsedBlock, before_s: float) -> float:
-    """Return the time at which a block's orderer must have been valid: its latest transaction's."""
-    latest = before_s
-    for envelope in block.envelopes:
-        try:
-            latest = max(latest, parse_envelope(envelope).timestamp_ns / 1e9)
-        except WireError:
-            continue
-    return latest
+def _parsed(envelope: bytes) -> Parsed:
+    try:
+        return parse_envelope(envelope)
+    except WireError as error:
+        return error
 
 
 def _consortium() -> dict[str, Chaincode]:

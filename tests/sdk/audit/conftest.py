@@ -38,7 +38,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rivals = [researcher.gateway.new_proposal("credit:transfer", pay).endorse() for _ in range(2)]
         rivals[0].submit().status()
         with pytest.raises(CommitError):
-            rivals[1].submit().status()
+            rivals[1].submit().result()
         researcher.credit.transfer("BetaMSP/node", 50)
     return home
 
