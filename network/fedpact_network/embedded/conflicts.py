@@ -7,7 +7,7 @@ it in that block, and a range conflicts when its keys or their versions differ (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from fedpact.wire.commits import Update, ValidationCode
@@ -47,26 +47,26 @@ class BlockState:
         self.updates: dict[StateKey, Update] = {}
         self.changes: list[tuple[str, str, int]] = []
 
-    def check(self, rwsets: Iterable[NamespaceRwset]) -> ValidationCode:
+    def check(self, rwsets: Sequence[NamespaceRwset]) -> ValidationCode:
         """Return VALID, MVCC_READ_CONFLICT or PHANTOM_READ_CONFLICT. O(keys read)."""
         for rwset in rwsets:
-            namespace = rwset.namespace
             for key, version in rwset.reads:
-                if (namespace, key) in self.updates or self._version(namespace, key) != version:
+                place = (rwset.namespace, key)
+                if place in self.updates or self._version(*place) != version:
                     return ValidationCode.MVCC_READ_CONFLICT
+        for rwset in rwsets:
             for query in rwset.range_queries:
-                if not self._repeats(namespace, query):
+                if not self._repeats(rwset.namespace, query):
                     return ValidationCode.PHANTOM_READ_CONFLICT
         return ValidationCode.VALID
 
-    def apply(self, rwsets: Iterable[NamespaceRwset], position: int) -> None:
+    def apply(self, rwsets: Sequence[NamespaceRwset], position: int) -> None:
         """Take in the writes of a valid transaction; of several writes of one key the last one counts."""
         version = Version(self._number, position)
-        for rwset in rwsets:
-            namespace = rwset.namespace
-            for key, value in dict(rwset.writes).items():
-                self.updates[namespace, key] = Update(namespace, key, value, version)
-                self.changes.append((namespace, key, position))
+        last = {(rwset.namespace, key): value for rwset in rwsets for key, value in rwset.writes}
+        for (namespace, key), value in last.items():
+            self.updates[namespace, key] = Update(namespace, key, value, version)
+            self.changes.append((namespace, key, position))
 
     def before(self, update: Update) -> Row | None:
         """Return the row that an update replaces."""

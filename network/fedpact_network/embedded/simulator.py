@@ -159,5 +159,5 @@ def history(snapshot: Snapshot, namespace: str, key: str) -> Iterator[Change]:
                 raise LookupError(f"block {version.block} is missing")
             number, block = version.block, common_pb2.Block.FromString(data)
         transaction = parse_envelope(block.data.data[version.tx])
-        [writes] = [dict(rwset.writes) for rwset in transaction.rwset if rwset.namespace == namespace]
-        yield Change(transaction, version, writes[key])
+        writes = [w for rwset in transaction.rwset if rwset.namespace == namespace for w in rwset.writes]
+        yield Change(transaction, version, dict(writes)[key])

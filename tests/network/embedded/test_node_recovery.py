@@ -330,8 +330,8 @@ def test_when_the_database_fails_nobody_is_told_anything_wrong(world, caplog):
         with pytest.raises(TransportError) as caught:
             call()
         assert caught.value.status is Status.UNAVAILABLE
-    assert "disk full" in caplog.text
     ledger.close()
+    assert "disk full" in caplog.text
     other = sqlite3.connect(world.path)
     other.execute("drop trigger no")
     other.close()

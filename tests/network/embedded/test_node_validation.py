@@ -5,7 +5,9 @@ from itertools import chain
 
 import pytest
 from fabric_protos.common import common_pb2
-from fabric_protos.peer import proposal_response_pb2, transaction_pb2
+from fabric_protos.ledger.rwset import rwset_pb2
+from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
+from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
 from fedpact.identity import CertificateAuthority
 from fedpact.wire.commits import ValidationCode
@@ -19,7 +21,7 @@ from fedpact.wire.envelopes import (
 )
 from fedpact.wire.proposals import build_proposal, parse_proposal
 from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Read, Version, Write, encode
-from fedpact.wire.state_hash import StateHash
+from fedpact.wire.state_hash import state_hash_of
 from fedpact_network.embedded.submission import Submission
 
 
@@ -375,29 +377,18 @@ def test_an_unfinished_scan_is_protected_as_far_as_it_went(bench):
     assert bench.block(bench.put("k1"), scans[1])[-1] is ValidationCode.PHANTOM_READ_CONFLICT
 
 
-def test_one_key_written_twice_by_one_transaction_counts_once(bench):
-    prp_twice = [NamespaceRwset("kv", writes=(Write("a", b"1"),))]
-    envelope = bench.crafted(prp_twice)
-    doubled = _with_repeated_write(bench, envelope)
-    assert bench.block(doubled) == [ValidationCode.VALID]
-    assert bench.state() == {"a": b"2"}
-    assert len(list(bench.ledger.history("kv", "a"))) == 1
-    expected = StateHash()
-    expected.add("kv", "a", b"2")
-    assert bench.ledger.state_hash() == expected.digest().hex()
-
-
-def _with_repeated_write(bench, envelope):
-    """Colluding endorsers sign a set that names a key twice, which `encode` refuses to build."""
-    from fabric_protos.ledger.rwset import rwset_pb2
-    from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
-    from fabric_protos.peer import proposal_pb2
-
-    kv = kv_rwset_pb2.KVRWSet(
-        writes=[kv_rwset_pb2.KVWrite(key="a", value=b"1"), kv_rwset_pb2.KVWrite(key="a", value=b"2")]
-    )
+@pytest.mark.parametrize("shape", ["in one namespace", "in a repeated namespace"])
+def test_one_key_written_twice_by_one_transaction_counts_once(bench, shape):
+    """Colluding endorsers sign a set that `encode` refuses to build."""
+    writes = [kv_rwset_pb2.KVWrite(key="a", value=value) for value in (b"1", b"2")]
+    groups = [writes] if shape == "in one namespace" else [[write] for write in writes]
     results = rwset_pb2.TxReadWriteSet(
-        ns_rwset=[rwset_pb2.NsReadWriteSet(namespace="kv", rwset=kv.SerializeToString())]
+        ns_rwset=[
+            rwset_pb2.NsReadWriteSet(
+                namespace="kv", rwset=kv_rwset_pb2.KVRWSet(writes=group).SerializeToString()
+            )
+            for group in groups
+        ]
     )
 
     def change(action):
@@ -412,4 +403,8 @@ def _with_repeated_write(bench, envelope):
             message = endorse_message(action.action.proposal_response_payload, peer.creator)
             endorsement.signature = peer.sign(message)
 
-    return signed(rebuilt(envelope, change), bench.world.alice)
+    doubled = signed(rebuilt(bench.write("a"), change), bench.world.alice)
+    assert bench.block(doubled) == [ValidationCode.VALID]
+    assert bench.state() == {"a": b"2"}
+    assert [row.value for row in bench.ledger.history("kv", "a")] == [b"2"]
+    assert bench.ledger.state_hash() == state_hash_of([("kv", "a", b"2")])
