@@ -126,9 +126,8 @@ def octets(record: ConfigRecord, key: str) -> bytes:
     return value
 
 
-def config_of(message: Message, key: str) -> ConfigRecord:
-    """Return a record of a message, empty if it is not there or the message is an error."""
-    content: RecordDict = message.content if message.has_content() else RecordDict()
+def record_in(content: RecordDict, key: str) -> ConfigRecord:
+    """Return a record of a message's content; an empty one if it is not there."""
     found = content.config_records.get(key)
     return ConfigRecord() if found is None else found
 

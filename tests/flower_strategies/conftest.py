@@ -1,17 +1,22 @@
 """Federations with a real embedded ledger, and a small numpy client on real data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+from sklearn.datasets import load_digits
 
 import fedpact
 from fedpact.consortium.session import Session
 from fedpact.records import CreateTask, Form, LearningKind, NodeKind, Rules, Task
+from fedpact_flower.client import Member, recorded_client, serve, validator
 
 START_MS = 1_750_000_000_000
 DAY_MS = 86_400_000
@@ -140,3 +145,72 @@ def federation(tmp_path: Path) -> Iterator[Callable[..., Federation]]:
     yield found
     for ledger in opened:
         ledger.close()
+
+
+class Digits:
+    """Softmax regression on scikit-learn's digits by full-batch gradient descent; numpy only.
+
+    A node whose `node_config` says `flips` learns 9 - label, and validates with the same labels.
+    """
+
+    def __init__(self) -> None:
+        features, labels = load_digits(return_X_y=True)
+        order = np.random.default_rng(5).permutation(len(labels))
+        self.x, self.y = (features[order] / 16).astype(np.float32), labels[order]
+        self.initial = ArrayRecord(
+            {"weights": Array(np.zeros((64, 10), np.float32)), "bias": Array(np.zeros(10, np.float32))}
+        )
+
+    def part(self, context: Context) -> tuple[np.ndarray, np.ndarray]:
+        config = context.node_config
+        first, step = int(config["partition-id"]), int(config["num-partitions"])
+        x, y = self.x[300 + first :: step], self.y[300 + first :: step]
+        return x, 9 - y if config.get("flips") else y
+
+    def trained(self, arrays: Mapping[str, np.ndarray], context: Context) -> dict[str, np.ndarray]:
+        x, y = self.part(context)
+        weights, bias = arrays["weights"], arrays["bias"]
+        for _ in range(20):
+            logits = x @ weights + bias
+            slope = np.exp(logits - logits.max(axis=1, keepdims=True))
+            slope /= slope.sum(axis=1, keepdims=True)
+            slope[np.arange(len(y)), y] -= 1
+            weights = weights - 2.0 * (x.T @ slope) / len(y)
+            bias = bias - 2.0 * slope.mean(axis=0)
+        return {"weights": weights, "bias": bias}
+
+    def accuracy(self, arrays: Mapping[str, np.ndarray], context: Context) -> float:
+        return self._accuracy(arrays, *self.part(context))
+
+    def held_out(self, record: ArrayRecord) -> float:
+        arrays = {name: array.numpy() for name, array in record.items()}
+        return self._accuracy(arrays, self.x[:300], self.y[:300])
+
+    def _accuracy(self, arrays: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> float:
+        return float(((x @ arrays["weights"] + arrays["bias"]).argmax(axis=1) == y).mean())
+
+    def reply(self, message: Message, arrays: Mapping[str, np.ndarray]) -> Message:
+        record = ArrayRecord({name: Array(array) for name, array in arrays.items()})
+        metrics = MetricRecord({"num-examples": 100})
+        return Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=message)
+
+    def app(self, member: Member | None = None) -> ClientApp:
+        """A client app; with a member it acts on the ledger."""
+        app = ClientApp()
+
+        def train(message: Message, context: Context) -> Message:
+            arrays = {name: array.numpy() for name, array in message.content["arrays"].items()}
+            return self.reply(message, self.trained(arrays, context))
+
+        if member is None:
+            app.train()(train)
+            app.query("mutual_validate")(validator(self.accuracy))
+        else:
+            app.train(mods=[recorded_client(member)])(train)
+            serve(app, member, self.accuracy)
+        return app
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    return Digits()
