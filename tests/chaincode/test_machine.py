@@ -9,7 +9,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from tests.chaincode.auditor import LIVING, Auditor, Row
 from tests.chaincode.conftest import Fault, Finish, Payment, People, Spend, Stage, data_of
 
@@ -36,6 +43,7 @@ TASKS = [f"task-{number}" for number in range(5)]
 ACCOUNTS = [*NODES, *REQUESTERS, "BetaMSP", "escrow:task-0", "council:issue"]
 
 seldom = st.integers(0, 9).map(lambda n: n == 0)
+amounts = st.integers(-1, 3_000)  # 0 stands for all there is, -1 for one more
 nodes = st.sampled_from(NODES)
 numbers = st.integers(0, 1000)
 mechanisms = st.lists(
@@ -60,6 +68,11 @@ terms = st.fixed_dictionaries(
         ),
     }
 )
+
+
+def while_some(*statuses: str) -> Any:
+    """Enable a rule while there is a task in one of these statuses; its wild attempts still go anywhere."""
+    return precondition(lambda machine: machine.in_status(*statuses))
 
 
 class Consortium(RuleBasedStateMachine):
@@ -108,9 +121,13 @@ class Consortium(RuleBasedStateMachine):
 
     def some_task(self, number: int, *statuses: str, wild: bool) -> str:
         """Return a task in one of the statuses, if there is one; any task for a wild attempt."""
-        fit = [row["id"] for row in self.auditor.rows("tasks.task") if row["status"] in statuses]
-        among = TASKS if wild or not fit else sorted(fit)
+        fit = self.in_status(*statuses)
+        among = TASKS if wild or not fit else fit
         return among[number % len(among)]
+
+    def in_status(self, *statuses: str) -> list[str]:
+        rows = self.auditor.rows("tasks.task")
+        return sorted(row["id"] for row in rows if row["status"] in statuses)
 
     def leader(self, task_id: str) -> str:
         [team] = self.auditor.rows("teams.team", task_id) or [{"leader": NODES[0]}]
@@ -147,12 +164,12 @@ class Consortium(RuleBasedStateMachine):
     @rule(
         who=nodes,
         ends=st.tuples(st.sampled_from(ACCOUNTS), st.sampled_from(ACCOUNTS)),
-        amount=st.integers(1, 3_000),
+        amount=amounts,
         wild=seldom,
     )
     def transfer(self, who: str, ends: tuple[str, str], amount: int, wild: bool) -> None:
-        source, target = ends
-        message = Transfer(source=source if wild else who, target=target, amount=amount)
+        source, target = (ends[0] if wild else who), ends[1]
+        message = Transfer(source=source, target=target, amount=max(1, self.sum(source, amount)))
         self.attempt(who, "credit:transfer", message)
 
     @rule(node=nodes, epsilon=st.integers(1, 5 * 10**9), delta=st.sampled_from([0, 10**7, 10**7]))
@@ -168,7 +185,10 @@ class Consortium(RuleBasedStateMachine):
     # Tasks
 
     @rule(
-        id_=st.sampled_from(TASKS), who=st.sampled_from(REQUESTERS), terms=terms, time=st.sampled_from([20, 300, 3_000])
+        id_=st.sampled_from(TASKS),
+        who=st.sampled_from(REQUESTERS),
+        terms=terms,
+        time=st.sampled_from([20, 300, 3_000]),
     )
     def create(self, id_: str, who: str, terms: dict[str, Any], time: int) -> None:
         fixed = {"id": id_, "category": Stage.CATEGORY, "fingerprint": "f" * 64}
@@ -176,26 +196,35 @@ class Consortium(RuleBasedStateMachine):
         message = msgspec.convert({**fixed, **terms, "deadline_ms": deadline}, CreateTask)
         self.attempt(who, "tasks:create", message)
 
-    @rule(number=numbers, node=nodes, wild=seldom)
-    def appoint(self, number: int, node: str, wild: bool) -> None:
-        task_id = self.some_task(number, "teamed", "running", wild=wild)
-        among = NODES if wild else self.members(task_id)
-        message = Appoint(task_id=task_id, node=among[number % len(among)])
-        self.attempt(node if wild else self.requester(task_id), "tasks:appoint", message)
+    @while_some(*LIVING)
+    @rule(number=numbers, node=nodes, what=st.sampled_from(["appoint", "expire", "cancel"]), wild=seldom)
+    def end_or_appoint(self, number: int, node: str, what: str, wild: bool) -> None:
+        """Do what requesters do, and ending a task after its deadline, which anybody may."""
+        usual = {"appoint": ["teamed", "running"], "expire": LIVING, "cancel": ["open", "teamed"]}
+        task_id = self.some_task(number, *usual[what], wild=wild)
+        if what == "appoint":
+            among = NODES if wild else self.members(task_id)
+            message = Appoint(task_id=task_id, node=among[number % len(among)])
+            self.attempt(node if wild else self.requester(task_id), "tasks:appoint", message)
+        elif what == "expire":
+            self.attempt(node, "tasks:expire", OneTask(task_id=task_id))
+        elif number % 3 == 0:
+            self.attempt(self.requester(task_id), "tasks:cancel", OneTask(task_id=task_id))
 
-    @rule(number=numbers, ends=seldom, wild=seldom)
-    def cancel(self, number: int, ends: bool, wild: bool) -> None:
-        task_id = self.some_task(number, *(["open", "teamed"] if ends else ["completed"]), wild=wild)
-        self.attempt(self.requester(task_id), "tasks:cancel", OneTask(task_id=task_id))
-
-    @rule(number=numbers, who=nodes)
-    def expire(self, number: int, who: str) -> None:
-        self.attempt(who, "tasks:expire", OneTask(task_id=self.some_task(number, *LIVING, wild=False)))
-
-    @rule(time=st.integers(0, 1_000))
-    def wait(self, time: int) -> None:
+    @rule(time=st.integers(0, 100), number=numbers, to_deadline=seldom)
+    def wait(self, time: int, number: int, to_deadline: bool) -> None:
+        """Let time pass, sometimes to just before or after a task's deadline."""
         type(self).steps += 1
         self.stage.ledger.time_ms += time
+        living = self.in_status(*LIVING)
+        if to_deadline and living:
+            task = self.auditor.tables["tasks.task"][living[number % len(living)],]
+            self.stage.ledger.time_ms = max(self.stage.ledger.time_ms, task["deadline_ms"] + number % 2)
+
+    def sum(self, account: str, amount: int) -> int:
+        """Return the amount that a drawn number stands for."""
+        held = self.auditor.balance(account)
+        return {0: held, -1: held + 1}.get(amount, amount)
 
     def requester(self, task_id: str) -> str:
         row = self.auditor.tables["tasks.task"].get((task_id,))
@@ -203,6 +232,7 @@ class Consortium(RuleBasedStateMachine):
 
     # Teams
 
+    @while_some("open")
     @rule(number=numbers, node=nodes, mortgage=st.integers(0, 2_500), wild=seldom)
     def open_team(self, number: int, node: str, mortgage: int, wild: bool) -> None:
         task_id = self.some_task(number, "open", wild=wild)
@@ -212,9 +242,8 @@ class Consortium(RuleBasedStateMachine):
         )
         self.attempt(node, "teams:open_team", message)
 
-    @rule(
-        number=numbers, other=nodes, mortgage=st.integers(0, 1_500), wish=st.integers(0, 10**9), wild=seldom
-    )
+    @while_some("open")
+    @rule(number=numbers, other=nodes, mortgage=amounts, wish=st.integers(0, 10**9), wild=seldom)
     def apply(self, number: int, other: str, mortgage: int, wish: int, wild: bool) -> None:
         task_id = self.some_task(number, "open", wild=wild)
         free = self.outsiders(task_id)
@@ -222,11 +251,12 @@ class Consortium(RuleBasedStateMachine):
         message = Apply(
             task_id=task_id,
             dataset_id=data_of(other if wild and number % 2 else node),
-            mortgage=mortgage,
+            mortgage=self.sum(node, mortgage),
             preference_nano=wish,
         )
         self.attempt(node, "teams:apply", message)
 
+    @while_some("open")
     @rule(number=numbers, ability=st.integers(0, 10**9), wild=seldom)
     def assess(self, number: int, ability: int, wild: bool) -> None:
         task_id = self.some_task(number, "open", wild=wild)
@@ -234,6 +264,7 @@ class Consortium(RuleBasedStateMachine):
         message = Assess(task_id=task_id, node=candidates[number % len(candidates)], ability_nano=ability)
         self.attempt(self.leader(task_id), "teams:assess", message)
 
+    @while_some("open")
     @rule(number=numbers, order=st.permutations(NODES), mortgage=st.integers(1_000, 2_000))
     def staff(self, number: int, order: list[str], mortgage: int) -> None:
         """Open a team, let everybody apply, form and start: what would take long to happen by chance."""
@@ -250,6 +281,7 @@ class Consortium(RuleBasedStateMachine):
             self.attempt(self.leader(task_id), f"teams:{step}", OneTeam(task_id=task_id))
             self.audited()
 
+    @while_some(*LIVING)
     @rule(
         number=numbers,
         who=nodes,
@@ -269,16 +301,21 @@ class Consortium(RuleBasedStateMachine):
                 who = waiting[number % len(waiting)]
         self.attempt(who, f"teams:{what}", OneTeam(task_id=task_id))
 
+    @while_some("running")
     @rule(number=numbers, who=nodes, wild=seldom)
     def slash(self, number: int, who: str, wild: bool) -> None:
         task_id = self.some_task(number, "running", wild=wild)
-        guilty = [s["node"] for s in self.auditor.rows("teams.seat", task_id) if s["missed"] + s["lazy"]]
+        leader = self.leader(task_id)
+        seats = self.auditor.rows("teams.seat", task_id)
+        guilty = [s["node"] for s in seats if s["missed"] + s["lazy"] and s["node"] != leader]
         among = NODES if wild or not guilty else sorted(guilty)
         message = Slash(task_id=task_id, node=among[number % len(among)])
-        self.attempt(who if wild else self.leader(task_id), "teams:slash", message)
+        for _ in range(1 + number % 2):
+            self.attempt(who if wild else leader, "teams:slash", message)
 
     # What rounds do
 
+    @while_some("running")
     @rule(
         number=numbers,
         kind=st.sampled_from(["missed", "lazy", "missed", "eliminate", "schedule", "reinstate"]),
@@ -292,8 +329,10 @@ class Consortium(RuleBasedStateMachine):
         if fit:
             node = sorted(seat["node"] for seat in fit)[number % len(fit)]
             message = Fault(task_id=task_id, node=node, kind=kind, round=number)
-            self.attempt(self.leader(task_id), "rounds:fault", message)
+            for _ in range(1 + number % 4):
+                self.attempt(self.leader(task_id), "rounds:fault", message)
 
+    @while_some("running")
     @rule(number=numbers, amount=st.integers(0, 1_500))
     def reward(self, number: int, amount: int) -> None:
         task_id = self.some_task(number, "running", wild=False)
@@ -301,18 +340,20 @@ class Consortium(RuleBasedStateMachine):
         message = Payment(task_id=task_id, node=members[number % len(members)], amount=amount)
         self.attempt(self.leader(task_id), "rounds:reward", message)
 
+    @while_some("running")
     @rule(number=numbers)
     def close_round(self, number: int) -> None:
         task_id = self.some_task(number, "running", wild=False)
-        row = self.auditor.tables["tasks.task"].get((task_id,))
-        if row and row["rounds_closed"] < row["rounds"]:
+        row = self.auditor.tables["tasks.task"][task_id,]
+        if row["rounds_closed"] < row["rounds"]:
             self.attempt(self.leader(task_id), "rounds:finish", Finish(task_id=task_id))
 
+    @while_some("running")
     @rule(number=numbers, ends=seldom)
     def complete(self, number: int, ends: bool) -> None:
         task_id = self.some_task(number, "running", wild=False)
-        row = self.auditor.tables["tasks.task"].get((task_id,))
-        if row and (ends or row["rounds_closed"] == row["rounds"]):
+        row = self.auditor.tables["tasks.task"][task_id,]
+        if ends or (row["rounds_closed"] == row["rounds"]):
             model = FinalModel(digest="e" * 64, location="store://model", quality_nano=number)
             self.attempt(self.leader(task_id), "rounds:finish", Finish(task_id=task_id, model=model))
 
