@@ -12,9 +12,8 @@ from google.protobuf.message import DecodeError, Message
 
 from fedpact.gateway.transport import Status, TransportError
 from fedpact.wire.commits import ValidationCode
-from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
 from fedpact.wire.errors import WireError
-from fedpact.wire.proposals import parse_proposal
+from fedpact.wire.prepared import PreparedTransaction, read_answer
 
 M = TypeVar("M", bound=Message)
 
@@ -95,32 +94,25 @@ def endorse_request(proposal: SignedProposal) -> bytes:
     return request
 
 
-def endorse_reply(reply: bytes, proposal_bytes: bytes) -> ParsedTransaction:
+def endorse_reply(reply: bytes, proposal: SignedProposal) -> PreparedTransaction:
     """Return the prepared transaction of an `EndorseResponse`, once it is certain to be that of the proposal.
-
-    A gateway is not trusted with the client's signature: what it prepared must have the proposal's own
-    headers and arguments, endorsed as such.
 
     Raises
     ------
     TransportError
         INTERNAL for a malformed reply or another transaction, UNKNOWN for a result with a refusing status.
     """
-    envelope = _read(gateway_pb2.EndorseResponse, reply).prepared_transaction
+    payload: bytes = _read(gateway_pb2.EndorseResponse, reply).prepared_transaction.payload
     try:
-        proposal = parse_proposal(proposal_bytes)
-        prepared = parse_envelope(envelope.SerializeToString())
+        response = read_answer(payload, proposal.proposal_bytes)
     except WireError as error:
         raise TransportError(Status.INTERNAL, f"the gateway prepared no transaction: {error}") from error
-    same = prepared.headers == proposal.headers and prepared.args == proposal.args
-    if not same or not prepared.proposal_hash_ok:
-        raise TransportError(Status.INTERNAL, "the gateway prepared another transaction than was proposed")
-    if prepared.response.status >= REFUSED:
-        raise TransportError(Status.UNKNOWN, prepared.response.message)
-    return prepared
+    if response.status >= REFUSED:
+        raise TransportError(Status.UNKNOWN, response.message)
+    return PreparedTransaction(proposal.transaction_id, proposal.channel_id, payload, response)
 
 
-def submit_request(transaction: ParsedTransaction, signature: bytes) -> bytes:
+def submit_request(transaction: PreparedTransaction, signature: bytes) -> bytes:
     """Encode a `SubmitRequest`."""
     request: bytes = gateway_pb2.SubmitRequest(
         transaction_id=transaction.transaction_id,

@@ -6,8 +6,9 @@ from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 
 from fedpact.gateway.messages import SignedProposal
-from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
+from fedpact.wire.envelopes import parse_envelope
 from fedpact.wire.errors import WireCode, read
+from fedpact.wire.prepared import PreparedTransaction
 from fedpact.wire.proposals import parse_proposal
 
 
@@ -45,7 +46,7 @@ def write_transaction(transaction_id: str, payload: bytes, signature: bytes) -> 
     return data
 
 
-def read_transaction(data: bytes) -> ParsedTransaction:
+def read_transaction(data: bytes) -> PreparedTransaction:
     """Parse a `PreparedTransaction`.
 
     Raises
@@ -54,7 +55,7 @@ def read_transaction(data: bytes) -> ParsedTransaction:
         If it is malformed.
     """
     prepared = read(gateway_pb2.PreparedTransaction, data, WireCode.INVALID_ENDORSER_TRANSACTION)
-    return parse_envelope(prepared.envelope.SerializeToString())
+    return PreparedTransaction.of(parse_envelope(prepared.envelope.SerializeToString()))
 
 
 def read_transaction_id(data: bytes) -> str:

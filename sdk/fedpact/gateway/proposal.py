@@ -80,7 +80,7 @@ class Proposal:
         try:
             request = messages.endorse_request(self._proposal)
             reply = connection.transport.endorse(request, timeout_s=connection.deadlines.endorse_s)
-            prepared = messages.endorse_reply(reply, self.message)
+            prepared = messages.endorse_reply(reply, self._proposal)
         except TransportError as error:
             raise rejection_in(error, self.transaction_id) or EndorseError(
                 self.transaction_id, f"not endorsed, {error}", error

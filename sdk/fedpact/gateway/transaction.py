@@ -9,7 +9,7 @@ from fedpact.gateway.commit import Commit
 from fedpact.gateway.connection import Connection
 from fedpact.gateway.errors import SubmitError
 from fedpact.gateway.transport import TransportError
-from fedpact.wire.envelopes import ParsedTransaction
+from fedpact.wire.prepared import PreparedTransaction
 
 
 class Transaction:
@@ -23,7 +23,7 @@ class Transaction:
     """
 
     def __init__(
-        self, connection: Connection, prepared: ParsedTransaction, *, signature: bytes | None = None
+        self, connection: Connection, prepared: PreparedTransaction, *, signature: bytes | None = None
     ) -> None:
         self._connection = connection
         self._prepared = prepared

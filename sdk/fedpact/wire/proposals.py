@@ -121,14 +121,24 @@ def parse_proposal(proposal_bytes: bytes) -> ParsedProposal:
     check_size(proposal_bytes, "proposal")
     proposal = read(proposal_pb2.Proposal, proposal_bytes, WireCode.BAD_PROPOSAL)
     headers = read_headers(read(common_pb2.Header, proposal.header, WireCode.BAD_COMMON_HEADER))
-    raw: bytes = proposal.payload
-    payload = read(proposal_pb2.ChaincodeProposalPayload, raw, WireCode.BAD_PROPOSAL)
-    transient = dict(payload.TransientMap)
-    visible: bytes = (
-        proposal_pb2.ChaincodeProposalPayload(input=payload.input).SerializeToString() if transient else raw
-    )
+    visible, payload = visible_payload(proposal.payload)
     args = read_arguments(payload.input, headers.chaincode, WireCode.BAD_PROPOSAL)
-    return ParsedProposal(headers, args, transient, visible)
+    return ParsedProposal(headers, args, dict(payload.TransientMap), visible)
+
+
+def visible_payload(data: bytes) -> tuple[bytes, proposal_pb2.ChaincodeProposalPayload]:
+    """Return a proposal's payload as it goes into the envelope, without transient data; and the whole of it.
+
+    Raises
+    ------
+    WireError
+        BAD_PROPOSAL.
+    """
+    payload = read(proposal_pb2.ChaincodeProposalPayload, data, WireCode.BAD_PROPOSAL)
+    if not payload.TransientMap:
+        return data, payload
+    visible: bytes = proposal_pb2.ChaincodeProposalPayload(input=payload.input).SerializeToString()
+    return visible, payload
 
 
 def read_arguments(invocation: bytes, chaincode: str, code: WireCode) -> tuple[bytes, ...]:
