@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
+from fedpact.cli.access import home_option
+from fedpact.cli.homes import ledger_url
 from fedpact.cli.output import emit, json_option, progress, wants_json
 
 
 @click.command(name="audit")
-@click.argument("url")
+@click.argument("url", required=False)
+@home_option
 @json_option
-def command(url: str, *, as_json: bool) -> None:
-    """Verify the ledger at URL: every block, signature, policy, version, rule, verdict and payment.
+def command(url: str | None, home: Path | None, *, as_json: bool) -> None:
+    """Verify the ledger at URL (default: the home's), completely.
 
-    Exit code 1, with the exact places, when anything was altered.
+    That is every block, signature, policy, version, rule, verdict and payment. Exit code 1, with the exact
+    places, when anything was altered.
     """
     from fedpact.audit.auditor import audit
     from fedpact.ledger import inspect_ledger
 
-    ledger = inspect_ledger(url)
+    ledger = inspect_ledger(ledger_url(url, home))
     try:
         with progress("replaying blocks") as advance:
             report = audit(ledger, progress=advance)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import msgspec
 
+from fedpact.cli.access import home_option
+from fedpact.cli.homes import ledger_url
 from fedpact.cli.output import emit, emit_rows, json_option
 
 
@@ -52,18 +56,21 @@ class StateLine(msgspec.Struct, frozen=True):
 
 
 @command.command()
-@click.argument("url")
-@click.option("--from", "start", default=0, show_default=True, help="First block.")
-@click.option("--count", default=20, show_default=True, help="Number of blocks.")
+@click.argument("url", required=False)
+@click.option(
+    "--from", "start", type=click.IntRange(min=0), default=0, show_default=True, help="First block."
+)
+@click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="Number of blocks.")
+@home_option
 @json_option
-def blocks(url: str, start: int, count: int, *, as_json: bool) -> None:
-    """List blocks of the ledger at URL."""
+def blocks(url: str | None, home: Path | None, start: int, count: int, *, as_json: bool) -> None:
+    """List blocks of the ledger at URL (default: the home's)."""
     from itertools import islice
 
     from fedpact.ledger import inspect_ledger
     from fedpact.wire.blocks import parse_block
 
-    ledger = inspect_ledger(url)
+    ledger = inspect_ledger(ledger_url(url, home))
     try:
         lines = []
         for data in islice(ledger.blocks(start), count):
@@ -77,39 +84,44 @@ def blocks(url: str, start: int, count: int, *, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("url")
 @click.argument("transaction_id")
+@click.argument("url", required=False)
+@home_option
 @json_option
-def tx(url: str, transaction_id: str, *, as_json: bool) -> None:
-    """Show one transaction of the ledger at URL."""
+def tx(transaction_id: str, url: str | None, home: Path | None, *, as_json: bool) -> None:
+    """Show one transaction of the ledger at URL (default: the home's)."""
     from fedpact.ledger import inspect_ledger
 
-    ledger = inspect_ledger(url)
+    ledger = inspect_ledger(ledger_url(url, home))
     try:
-        for data in ledger.blocks():
-            view = _find(data, transaction_id)
-            if view is not None:
-                emit(view, as_json=as_json)
-                return
+        place = ledger.locate(transaction_id)
+        data = b"" if place is None else next(ledger.blocks(place.block), b"")
+        view = _find(data, transaction_id)
+        if view is not None:
+            emit(view, as_json=as_json)
+            return
     finally:
         ledger.close()
     raise click.ClickException(f"the ledger has no transaction {transaction_id}")
 
 
 @command.command()
-@click.argument("url")
+@click.argument("url", required=False)
 @click.option("--namespace", default="fedpact", show_default=True, help="The chaincode's namespace.")
 @click.option("--record", default="", help="Only records of this type, such as `tasks.task`.")
-@click.option("--count", default=100, show_default=True, help="Number of rows.")
+@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Number of rows.")
+@home_option
 @json_option
-def state(url: str, namespace: str, record: str, count: int, *, as_json: bool) -> None:
-    """List rows of the state of the ledger at URL."""
+def state(
+    url: str | None, home: Path | None, namespace: str, record: str, count: int, *, as_json: bool
+) -> None:
+    """List rows of the state of the ledger at URL (default: the home's)."""
     from itertools import islice
 
     from fedpact.ledger import inspect_ledger
     from fedpact_chaincode.state import split_key
 
-    ledger = inspect_ledger(url)
+    ledger = inspect_ledger(ledger_url(url, home))
     start, end = ("", "") if not record else (f"\x00{record}\x00", f"\x00{record}\x01")
     try:
         lines = []

@@ -6,7 +6,9 @@ reached or opened, 4 the outcome of a submitted transaction is unknown.
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 import sys
 
 import click
@@ -45,6 +47,16 @@ class Nouns(click.Group):
         command: click.Command = module.command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the noun, or name the nearest one."""
+        if args[0] not in NOUNS and not args[0].startswith("-"):
+            nearest = difflib.get_close_matches(args[0], NOUNS, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(sorted(NOUNS))}"
+            raise click.UsageError(f"no noun is called {args[0]!r:.80}; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of nouns without importing them."""
         with formatter.section("Nouns"):
@@ -66,9 +78,16 @@ def main() -> None:
     except click.Abort:
         click.echo("aborted", err=True)
         sys.exit(REJECTED)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(USAGE)
+    except click.ClickException as error:
+        place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        say(error.format_message() + (f" (see `{place} --help`)" if place else ""))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(REJECTED)
     except Exception as error:
         sys.exit(explain(error))
 
@@ -79,19 +98,26 @@ def explain(error: Exception) -> int:
     Every error of fedpact has a stable `code` or a place in the gateway's tree.
     """
     from fedpact.gateway.errors import GatewayError, OutcomeUnknown
-    from fedpact.gateway.transport import TransportError
+    from fedpact.gateway.transport import Status, TransportError
     from fedpact.ledger import LedgerError
     from fedpact_chaincode.errors import Rejected
 
+    text, code = str(error), REJECTED
     if isinstance(error, OutcomeUnknown):
+        text += "; look it up with `fedpact ledger tx` before you do it again"
         code = UNKNOWN_OUTCOME
     elif isinstance(error, LedgerError | TransportError):
         code = UNREACHABLE
-    elif isinstance(error, Rejected | GatewayError | FileExistsError | FileNotFoundError) or hasattr(
-        error, "code"
-    ):
-        code = REJECTED
-    else:
+    elif isinstance(error, GatewayError):
+        code = UNREACHABLE if error.status in (Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED) else REJECTED
+    elif getattr(error, "code", None) in ("UNREACHABLE", "UNAVAILABLE"):
+        code = UNREACHABLE
+    elif not (isinstance(error, Rejected | OSError) or hasattr(error, "code")):
         raise error
-    click.echo(f"error: {error}", err=True)
+    say(text)
     return code
+
+
+def say(text: str) -> None:
+    """Print an error in one line on stderr."""
+    click.echo(f"error: {' '.join(text.split())}", err=True)
