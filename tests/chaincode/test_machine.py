@@ -271,6 +271,9 @@ class Consortium(RuleBasedStateMachine):
         task_id = self.some_task(number, "open", wild=False)
         opening = OpenTeam(task_id=task_id, dataset_id=data_of(order[0]), mortgage=mortgage)
         self.attempt(order[0], "teams:open_team", opening)
+        self.audited()
+        if not self.auditor.rows("teams.team", task_id):
+            return
         for rank, node in enumerate(order[1:]):
             message = Apply(
                 task_id=task_id, dataset_id=data_of(node), mortgage=mortgage, preference_nano=rank
