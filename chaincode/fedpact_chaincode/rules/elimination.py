@@ -38,14 +38,15 @@ class Suspect:
 
 
 def guard(values: Sequence[int], level: int, rules: Rules) -> int:
-    """Return how far below (or above) the middle of some values is out of the ordinary, 1e-9.
+    """Return how far from the middle of some values is out of the ordinary, 1e-9.
 
-    The larger of a margin relative to the cohort's level and a number of robust standard deviations: small
-    validation sets make honest values scatter.
+    A margin relative to the cohort's level, plus a number of robust standard deviations. Their sum and not the
+    larger one: where data differ most (Dirichlet 0.1) that drops a third as many honest participants, and
+    nearly as many label flippers.
     """
     margin = abs(level) * rules.margin_nano // NANO
     sigma = median_deviation(values) * SIGMA_NANO // NANO
-    return max(margin, sigma * rules.deviations_nano // NANO)
+    return margin + sigma * rules.deviations_nano // NANO
 
 
 def guarded(suspects: Sequence[Suspect], level: int | None, rules: Rules) -> list[int]:
