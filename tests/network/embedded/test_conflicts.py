@@ -80,7 +80,7 @@ def test_a_transaction_is_valid_exactly_if_it_would_read_the_same_again(steps):
             conflict = touched or now.reads != rwset.reads
             assert (verdict is ValidationCode.MVCC_READ_CONFLICT) == conflict
             if not conflict:
-                same = now.range_queries == rwset.range_queries
+                same = reads_the_same(model, calls[1], rwset)
                 assert verdict is (ValidationCode.VALID if same else ValidationCode.PHANTOM_READ_CONFLICT)
             if verdict is ValidationCode.VALID:
                 block.apply([rwset], position)

@@ -9,13 +9,15 @@ import subprocess
 import sys
 
 import pytest
+from fabric_protos.common import common_pb2
 
 from fedpact.gateway.transport import Status, TransportError
 from fedpact.ledger import LedgerError, create_ledger, open_ledger
 from fedpact.wire.blocks import parse_block
-from fedpact.wire.commits import ValidationCode
+from fedpact.wire.commits import Update, ValidationCode, commit_hash
 from fedpact.wire.config import BatchRules
 from fedpact.wire.envelopes import parse_envelope
+from fedpact.wire.rwsets import Version
 from fedpact.wire.state_hash import state_hash_of
 
 
@@ -35,6 +37,9 @@ def test_everything_is_there_after_reopening(world):
     assert client.run("append", "a", "3") == (ValidationCode.VALID, 3)
     assert parse_block(list(ledger.blocks())[3]).previous_hash == parse_block(before[0][2]).hash
     assert ledger.state_hash() == state_hash_of([("kv", "a", b"123")])
+    blocks = [parse_block(data) for data in ledger.blocks()]
+    update = Update("kv", "a", b"123", Version(3, 0))
+    assert blocks[3].commit_hash == commit_hash(blocks[2].commit_hash, b"\x00", [update])
 
 
 def test_a_transaction_id_is_remembered_across_a_restart(world):
@@ -249,6 +254,20 @@ def test_a_damaged_end_of_the_chain_is_not_continued(world, damage):
     with pytest.raises(LedgerError) as caught:
         world.open()
     assert caught.value.code == "LEDGER_DAMAGED"
+
+
+def test_transactions_exchanged_in_the_last_block_are_noticed(world):
+    ledger = world.create()
+    world.client(ledger).run("put", "a", "1")
+    world.client(ledger).run("put", "b", "2")
+    first, last = (common_pb2.Block.FromString(data) for data in list(ledger.blocks())[1:])
+    ledger.close()
+    last.data.data[0] = first.data.data[0]
+    with sqlite3.connect(world.path) as database:
+        database.execute("update blocks set data = ? where number = 2", (last.SerializeToString(),))
+    database.close()
+    with pytest.raises(LedgerError, match="transactions of block 2"):
+        world.open()
 
 
 def test_keys_lie_beside_the_database_and_never_in_it(world):

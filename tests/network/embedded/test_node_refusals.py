@@ -142,7 +142,7 @@ def test_a_proposal_dated_after_its_creator_expires(world):
     """A block judges the creator by the transaction's time, so the endorser does as well."""
     bob = world.authorities["Org1MSP"].issue("bob", role="member", not_after=NOW + DAY)
     client = world.client(world.create(), bob)
-    world.offset_ns = int((DAY.total_seconds() - 20) * 10**9)
+    world.offset_ns = int((NOW + DAY).timestamp() - 20) * 10**9 - time.time_ns()  # expires in 20 seconds
     assert client.run("put", "a", "1")[0] is ValidationCode.VALID
     ahead = client.changed(clock_ns=lambda: world.clock_ns() + 40 * 10**9)
     assert refused(ahead.endorse, "put", "a", "2").status is Status.PERMISSION_DENIED

@@ -181,6 +181,19 @@ def test_an_endorser_whose_certificate_was_not_valid_at_the_transactions_time(be
     assert bench.block(bench.write("a", peers=peers, offset_s=int(then_s))) == [ValidationCode.VALID]
 
 
+def test_an_own_endorsement_counts_only_while_the_peers_certificate_is_valid(make_world):
+    """The node's own signature needs no verification; when it was made is judged all the same."""
+    world = make_world()
+    now = datetime.datetime.now(datetime.UTC)
+    end = now + datetime.timedelta(minutes=5)
+    world.peers[0] = world.authorities["Org1MSP"].issue("peer0", role=None, ou="peer", not_after=end)
+    bench = Bench(world)
+    in_time = bench.put("a")
+    world.offset_ns = 6 * 60 * 10**9
+    assert bench.block(in_time) == [ValidationCode.VALID]
+    assert bench.block(bench.put("b")) == [ValidationCode.ENDORSEMENT_POLICY_FAILURE]
+
+
 def test_every_transaction_needs_its_policy(make_world):
     bench = Bench(make_world(endorsement="AND('Org1MSP.peer', 'Org3MSP.peer')"))
     first, second, third = bench.world.peers
