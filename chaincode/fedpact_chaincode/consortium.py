@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from fedpact_chaincode.chaincode import Chaincode
-from fedpact_chaincode.contracts import catalog, credit, privacy, registry, sharing, telemetry
+from fedpact_chaincode.contracts import (
+    catalog,
+    credit,
+    elections,
+    privacy,
+    registry,
+    sharing,
+    telemetry,
+    training,
+)
 from fedpact_chaincode.contracts.tasks import transactions as tasks
 from fedpact_chaincode.contracts.teams import transactions as teams
 
@@ -23,5 +32,7 @@ def chaincode() -> Chaincode:
             privacy.contract,
             tasks.contract,
             teams.contract,
+            training.contract,
+            elections.contract,
         ]
     )

@@ -1,10 +1,14 @@
-"""Training: rounds of updates, mutual validation and the verdict on them (BPCV-FL, 4.1; Lu III.D).
+"""Federated rounds (BPCV-FL 4.1; Lu III.D; Miao 4.3).
 
-records.py       what is kept, and the error codes 500-599
-turns.py         whose turn it is, and who stands in
-opening.py       rounds open, and go over to scoring
-recording.py     participants record updates and scores, each under its own identity
-closing.py       anybody closes a round: verdict, payments, election
-models.py        the aggregator records the global model; who was dropped appeals
-transactions.py  the contract and its queries
+records.py    what is kept, and the error codes 500-599
+rounds.py     opening, updates, scores: what members record in parallel
+evidence.py   what a verdict is computed from
+closing.py    the verdict, its consequences, the global model
+appeals.py    coming back after an elimination
+queries.py    rounds as members read them
 """
+
+from fedpact_chaincode.contracts.training import appeals, closing, queries, rounds
+from fedpact_chaincode.contracts.training.records import contract
+
+__all__ = ["appeals", "closing", "contract", "queries", "rounds"]

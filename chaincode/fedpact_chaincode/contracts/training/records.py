@@ -1,189 +1,224 @@
-"""Rounds and what they are made of, as they are stored.
+"""What a federated round leaves on the ledger.
 
-updating -> scoring -> closed -> sealed
-(open_round) (start_scoring) (close_round) (elections:seal)
-
-Updates and scores lie under keys of their own, so that all participants may record at the same time.
+updates -> scoring -> closed -> sealed
+   \\_______________/
+   (where nobody validates)
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
+import msgspec
+
+from fedpact_chaincode.contract import Contract, Count, Digest, Id, Text, TimeMs
+from fedpact_chaincode.contracts.privacy.records import Mechanisms
+from fedpact_chaincode.contracts.tasks.records import TaskId
 from fedpact_chaincode.errors import Kind, code
 from fedpact_chaincode.rules.judging import Verdict
 from fedpact_chaincode.state import Map, Record
 
+contract = Contract("training", "Federated rounds: updates, mutual validation, verdicts (BPCV 4.1)")
+
+MAX_PARTICIPANTS = 1000
+RoundNumber = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+Score = Annotated[int, msgspec.Meta(ge=-2, le=10**18, description="1e-9; -1 unavailable, -2 not asked")]
+ScoreRow = Annotated[tuple[Score, ...], msgspec.Meta(max_length=MAX_PARTICIPANTS)]
+Nano = Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)]
+
 
 class RoundStatus(StrEnum):
-    """What a round is waiting for: updates, scores, its global model and seal, nothing."""
+    """Where a round is."""
 
-    UPDATING = "updating"
+    UPDATES = "updates"
     SCORING = "scoring"
     CLOSED = "closed"
     SEALED = "sealed"
 
 
-class Round(Record, frozen=True, kw_only=True):
-    """One round; sequences are by position of the participant.
+class Participant(Record, frozen=True, kw_only=True):
+    """Who takes part; its place in the round is its position everywhere.
 
     Attributes
     ----------
-    participants : node ids in ascending order; organisations : their mspids; rows : as registered.
-    validators : positions of those who validate each model; empty: every other organisation's participants.
-    seed : of the round's draws, hex.
-    start_model : SHA-256 of the global model that it starts from, hex; None in the first round.
-    deadline_ms : of the phase the round is in, updating or scoring.
-    delivered : who had recorded an update when scoring started.
-    closed_ms : when the verdict was computed.
+    node, mspid : its id and its organisation.
+    dataset_id, rows : what it trains on, and how many records that had when the task was created.
     """
 
-    task_id: str
-    number: int
-    status: RoundStatus
-    participants: tuple[str, ...]
-    organisations: tuple[str, ...]
-    rows: tuple[int, ...]
-    validators: tuple[tuple[int, ...], ...]
-    seed: str
-    start_model: str | None
-    opened_ms: int
-    deadline_ms: int
-    delivered: tuple[bool, ...] = ()
-    closed_ms: int | None = None
+    node: Id
+    mspid: Id
+    dataset_id: Id
+    rows: Count
 
 
-class Update(Record, frozen=True, kw_only=True):
-    """A participant's model.
+class RoundVerdict(Record, frozen=True, kw_only=True):
+    """What followed from a round; see `fedpact_chaincode.rules.judging.Verdict` for the fields."""
 
-    Attributes
-    ----------
-    model : SHA-256, hex; location : where it is kept.
-    commitment : SHA-256 of the secret that is revealed with the scores, hex.
-    spent_nano : epsilon spent on the dataset for this requester, this update included, 1e-9.
-    copied : whether the model was on the ledger before: another's, an earlier one, the global one.
-    """
+    totals: tuple[int, ...]
+    qualities: tuple[int | None, ...]
+    level: int | None
+    hardness: tuple[int | None, ...]
+    evidence: tuple[int | None, ...]
+    eliminated: tuple[str, ...]
+    missed: tuple[str, ...]
+    lazy: tuple[str, ...]
+    weights: tuple[int, ...]
+    honesty: tuple[int, ...]
+    contributions: tuple[int, ...]
+    rewards: tuple[int, ...]
+    ranking: tuple[str, ...]
 
-    task_id: str
-    round: int
-    node: str
-    model: str
-    size_bytes: int
-    location: str
-    commitment: str
-    spent_nano: int
-    copied: bool
-    time_ms: int
-
-
-class Origin(Record, frozen=True, kw_only=True):
-    """Who recorded a model first, and in which round."""
-
-    task_id: str
-    model: str
-    node: str
-    round: int
-
-
-class Scores(Record, frozen=True, kw_only=True):
-    """A validator's row of the matrix: for each participant's model a score, 1e-9, -1 or -2 (`rules.evidence`).
-
-    `secret` opens the commitment of its update, hex; None where it does not reveal it.
-    """
-
-    task_id: str
-    round: int
-    node: str
-    scores: tuple[int, ...]
-    secret: str | None
-    time_ms: int
-
-
-class Judgement(Record, frozen=True, kw_only=True):
-    """The verdict on a round, and the seed that its secrets make for the next one (hex)."""
-
-    task_id: str
-    round: int
-    verdict: Verdict
-    next_seed: str
+    @classmethod
+    def of(cls, verdict: Verdict) -> RoundVerdict:
+        """Take over a computed verdict."""
+        return cls(**{name: getattr(verdict, name) for name in cls.__struct_fields__})
 
 
 class GlobalModel(Record, frozen=True, kw_only=True):
-    """The aggregate of a round.
+    """A round's aggregated model.
 
     Attributes
     ----------
-    digest : SHA-256, hex; location : where it is kept.
-    quality_nano : accuracy or mean absolute error that the aggregator claims, 1e-9; None: it claims nothing.
-    recorded_by : the aggregator, or who stood in for it.
+    digest, size_bytes, location : SHA-256 of the model, its length, where it is kept.
+    quality_nano : what the aggregator claims for it, accuracy or MAE; None claims the cohort's level.
+    recorded_by, recorded_ms : who recorded it, and when: the elected leader's time begins.
     """
 
-    task_id: str
-    round: int
-    digest: str
-    size_bytes: int
-    location: str
-    quality_nano: int | None
-    recorded_by: str
-    time_ms: int
+    digest: Digest
+    size_bytes: Count
+    location: Text
+    quality_nano: Count | None
+    recorded_by: Id
+    recorded_ms: TimeMs
+
+
+class Round(Record, frozen=True, kw_only=True):
+    """One round of a task.
+
+    Attributes
+    ----------
+    task_id, number : rounds count from 1.
+    status : see `RoundStatus`.
+    leader : the team's, when the round was opened.
+    participants : by position.
+    asked : by validator, the positions of the models it was drawn to validate; empty: all of other
+        organisations.
+    seed : of this round's draws; `next_seed`, from the revealed secrets, of the next one's.
+    opened_ms, updates_due_ms, scores_due_ms : when it was opened; until when updates and scores are taken.
+    closed_ms : when the verdict was computed.
+    """
+
+    task_id: TaskId
+    number: RoundNumber
+    status: RoundStatus
+    leader: Id
+    participants: tuple[Participant, ...]
+    asked: tuple[tuple[int, ...], ...]
+    seed: Digest
+    opened_ms: TimeMs
+    updates_due_ms: TimeMs
+    scores_due_ms: TimeMs | None = None
+    closed_ms: TimeMs | None = None
+    next_seed: Digest | None = None
+    verdict: RoundVerdict | None = None
+    model: GlobalModel | None = None
+
+    def position(self, node: str) -> int | None:
+        """Return a participant's position; None for anybody else. O(participants)."""
+        for position, participant in enumerate(self.participants):
+            if participant.node == node:
+                return position
+        return None
+
+    def asked_of(self, position: int) -> tuple[int, ...]:
+        """Return the models that a participant is asked about, by position."""
+        if self.asked:
+            return self.asked[position]
+        mine = self.participants[position].mspid
+        return tuple(place for place, other in enumerate(self.participants) if other.mspid != mine)
+
+
+class Update(Record, frozen=True, kw_only=True):
+    """A participant's model of a round, recorded by itself.
+
+    Attributes
+    ----------
+    model, size_bytes, location : SHA-256 of the model, its length, where it is kept.
+    events : the privacy mechanisms that its release applied; charged to the dataset's budget.
+    spent_nano : epsilon of the budget spent after it, 1e-9.
+    commitment : SHA-256 of the secret that its scores reveal.
+    """
+
+    task_id: TaskId
+    round: RoundNumber
+    node: Id
+    model: Digest
+    size_bytes: Count
+    location: Text
+    events: Mechanisms
+    spent_nano: Count
+    commitment: Digest
+    time_ms: TimeMs
+
+
+class Scores(Record, frozen=True, kw_only=True):
+    """What a participant measured of every model, by position, recorded by itself in one row.
+
+    Attributes
+    ----------
+    scores : accuracy or mean absolute error, 1e-9; -1 not to be had, or of another hash; -2 not asked.
+    secret : what its update committed to; None keeps it back.
+    """
+
+    task_id: TaskId
+    round: RoundNumber
+    node: Id
+    scores: ScoreRow
+    secret: Digest | None
+    time_ms: TimeMs
 
 
 class Appeal(Record, frozen=True, kw_only=True):
-    """A dropped member's one appeal in a task."""
+    """A member's one appeal against its elimination."""
 
-    task_id: str
-    node: str
-    returns_at_round: int
-    time_ms: int
+    task_id: TaskId
+    node: Id
+    returns_at_round: RoundNumber
+    time_ms: TimeMs
 
 
 ROUNDS = Map("training.round", Round, key=("task_id", "number"))
 UPDATES = Map("training.update", Update, key=("task_id", "round", "node"))
-ORIGINS = Map("training.origin", Origin, key=("task_id", "model"))
 SCORES = Map("training.scores", Scores, key=("task_id", "round", "node"))
-JUDGEMENTS = Map("training.judgement", Judgement, key=("task_id", "round"))
-GLOBALS = Map("training.global", GlobalModel, key=("task_id", "round"))
 APPEALS = Map("training.appeal", Appeal, key=("task_id", "node"))
 
-ROUND_OPENED = code(500, "ROUND_OPENED", Kind.CONFLICT, "the round before this one is not sealed")
-ROUNDS_OVER = code(501, "ROUNDS_OVER", Kind.FAILED_PRECONDITION, "the task has no further round")
-COMMITTEE_DECIDES = code(
-    502, "COMMITTEE_DECIDES", Kind.FAILED_PRECONDITION, "the committee is measuring a final model"
+ROUND_STATUS = code(500, "ROUND_STATUS", Kind.FAILED_PRECONDITION, "the round's status does not allow this")
+ROUND_ORDER = code(
+    501,
+    "ROUND_ORDER",
+    Kind.FAILED_PRECONDITION,
+    "rounds follow one another, each after the last one is sealed",
 )
+NO_MORE_ROUNDS = code(502, "NO_MORE_ROUNDS", Kind.FAILED_PRECONDITION, "the task's rounds are over")
+NOT_THE_AGGREGATOR = code(503, "NOT_THE_AGGREGATOR", Kind.FORBIDDEN, "it is not the caller's turn to do this")
+NOT_A_PARTICIPANT = code(504, "NOT_A_PARTICIPANT", Kind.FORBIDDEN, "the caller takes no part in the round")
 TOO_FEW_PARTICIPANTS = code(
-    503, "TOO_FEW_PARTICIPANTS", Kind.FAILED_PRECONDITION, "a round needs two active members"
+    505, "TOO_FEW_PARTICIPANTS", Kind.FAILED_PRECONDITION, "a round needs two active members"
 )
-NOT_YOUR_TURN = code(504, "NOT_YOUR_TURN", Kind.FORBIDDEN, "somebody else has to act first")
-ROUND_STATUS = code(505, "ROUND_STATUS", Kind.FAILED_PRECONDITION, "the round's status does not allow this")
-ROUND_LATE = code(506, "ROUND_LATE", Kind.FAILED_PRECONDITION, "the time for this has passed")
-ROUND_INCOMPLETE = code(
-    507, "ROUND_INCOMPLETE", Kind.FAILED_PRECONDITION, "participants are awaited, and there is still time"
-)
-NOT_A_PARTICIPANT = code(
-    508, "NOT_A_PARTICIPANT", Kind.FORBIDDEN, "the node does not take part in this round"
+ROUND_DEADLINE = code(506, "ROUND_DEADLINE", Kind.FAILED_PRECONDITION, "the time for this has passed")
+ROUND_NOT_DUE = code(
+    507, "ROUND_NOT_DUE", Kind.FAILED_PRECONDITION, "not everybody has answered, and there is time"
 )
 PRIVACY_REQUIRED = code(
-    509, "PRIVACY_REQUIRED", Kind.FAILED_PRECONDITION, "the task admits only updates with privacy events"
+    508, "PRIVACY_REQUIRED", Kind.FAILED_PRECONDITION, "the task takes updates with privacy events only"
 )
 SCORES_MALFORMED = code(
-    510,
-    "SCORES_MALFORMED",
-    Kind.INVALID_ARGUMENT,
-    "the scores are not those that the validator was asked for",
+    509, "SCORES_MALFORMED", Kind.INVALID_ARGUMENT, "the row does not answer exactly what was asked"
 )
 SECRET_MISMATCH = code(
-    511, "SECRET_MISMATCH", Kind.INVALID_ARGUMENT, "the secret does not open the update's commitment"
+    510, "SECRET_MISMATCH", Kind.INVALID_ARGUMENT, "the secret is not what the update committed to"
 )
-QUALITY_OUT_OF_RANGE = code(
-    512, "QUALITY_OUT_OF_RANGE", Kind.INVALID_ARGUMENT, "an accuracy is between 0 and 1"
-)
-QUALITY_REQUIRED = code(
-    513, "QUALITY_REQUIRED", Kind.INVALID_ARGUMENT, "a final model needs a claim of its quality"
-)
-GLOBAL_RECORDED = code(514, "GLOBAL_RECORDED", Kind.CONFLICT, "the round has its global model")
-NOT_ELIMINATED = code(515, "NOT_ELIMINATED", Kind.FAILED_PRECONDITION, "the member was not dropped")
-APPEALED_ALREADY = code(516, "APPEALED_ALREADY", Kind.CONFLICT, "a member may appeal once in a task")
-APPEAL_TOO_LATE = code(
-    517, "APPEAL_TOO_LATE", Kind.FAILED_PRECONDITION, "the task ends before the member could return"
-)
-NO_GLOBAL = code(518, "NO_GLOBAL", Kind.FAILED_PRECONDITION, "the round has no global model yet")
+GLOBAL_RECORDED = code(511, "GLOBAL_RECORDED", Kind.CONFLICT, "the round has its global model")
+NOT_ELIMINATED = code(512, "NOT_ELIMINATED", Kind.FAILED_PRECONDITION, "the caller was not eliminated")
+APPEALED_ALREADY = code(513, "APPEALED_ALREADY", Kind.CONFLICT, "a member may appeal once")
