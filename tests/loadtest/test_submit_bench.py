@@ -1,0 +1,141 @@
+"""The submit benchmark measures what it says: verified transactions on a ledger that stands an audit."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fedpact.audit.auditor import audit
+from fedpact.gateway.commit import Commit
+from fedpact.ledger import LedgerError, inspect_ledger
+from fedpact.wire.blocks import parse_block
+from fedpact.wire.commits import ValidationCode
+from fedpact.wire.envelopes import parse_envelope
+from fedpact_loadtest import creates
+from fedpact_loadtest.in_flight import Load, keep_in_flight
+from fedpact_loadtest.submit import SubmitReport, SubmitRules, bench_submit
+from fedpact_loadtest.venue import Venue, open_venue
+
+QUICK = SubmitRules(in_flight=10, seconds=0.3, repetitions=3, organisations=3, endorsements=2)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SubmitReport, list[tuple[int, int]]]:
+    """A run whose ledger was kept: its folder, its report, and what was told about progress."""
+    folder = tmp_path_factory.mktemp("kept")
+    told: list[tuple[int, int]] = []
+    report = bench_submit(QUICK, folder=folder, progress=lambda done, total: told.append((done, total)))
+    return folder, report, told
+
+
+def url(folder: Path) -> str:
+    return f"embedded://{folder / 'ledger.db'}"
+
+
+def test_the_report_adds_up(kept: tuple[Path, SubmitReport, object]) -> None:
+    _, report, _ = kept
+    assert report.failures == 0
+    assert report.transactions >= QUICK.in_flight * QUICK.repetitions
+    assert 0 < report.blocks <= report.transactions
+    assert 0 < report.tps_min <= report.tps <= report.tps_max
+    assert report.p50_ms is not None
+    assert report.p95_ms is not None
+    assert report.cpu_ms_per_tx is not None
+    assert 0 < report.p50_ms <= report.p95_ms
+    assert report.cpu_ms_per_tx > 0
+    settings = {name: getattr(QUICK, name) for name in QUICK.__dataclass_fields__}
+    assert {name: getattr(report, name) for name in settings} == settings
+
+
+def test_the_report_is_one_json_object(kept: tuple[Path, SubmitReport, object]) -> None:
+    _, report, _ = kept
+    fields = msgspec.json.decode(msgspec.json.encode(report))
+    assert {"tps", "failures", "p50_ms", "p95_ms", "cpu_ms_per_tx"} <= set(fields)
+
+
+def test_progress_is_told(kept: tuple[Path, SubmitReport, list[tuple[int, int]]]) -> None:
+    _, _, told = kept
+    assert {total for _, total in told} == {9}
+    assert all(0 <= done <= 9 for done, _ in told)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_its_ledger_stands_an_audit(kept: tuple[Path, SubmitReport, object]) -> None:
+    folder, report, _ = kept
+    ledger = inspect_ledger(url(folder))
+    try:
+        found = audit(ledger, chaincodes={creates.NAME: creates.chaincode()})
+        rows = list(ledger.state(creates.NAME))
+        blocks = [parse_block(data) for data in ledger.blocks(1)]
+    finally:
+        ledger.close()
+    assert found.ok, found.findings
+    assert {code for block in blocks for code in block.filter} == {ValidationCode.VALID}
+    measured = [row for row in rows if row.key.startswith("run-")]
+    assert len(measured) == report.transactions
+    assert {len(row.value) for row in rows} == {100}
+    transactions = [parse_envelope(envelope) for block in blocks for envelope in block.envelopes]
+    assert {len(transaction.endorsements) for transaction in transactions} == {QUICK.endorsements}
+    [shape] = {
+        (len(rwset.reads), len(rwset.range_queries), len(rwset.writes))
+        for transaction in transactions
+        for rwset in transaction.rwset
+    }
+    assert shape == (1, 0, 1)
+    assert all(transaction.event is not None for transaction in transactions)
+
+
+def test_a_temporary_ledger_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    report = bench_submit(SubmitRules(in_flight=1, seconds=0.1, repetitions=1))
+    assert report.transactions > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"precious")
+    with pytest.raises(LedgerError, match="LEDGER_EXISTS"):
+        bench_submit(QUICK, folder=tmp_path)
+    assert (tmp_path / "ledger.db").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"in_flight": 0}, {"seconds": 0.0}, {"seconds": float("nan")}, {"repetitions": 0}, {"endorsements": 2}],
+    ids=str,
+)
+def test_rules_out_of_bounds_are_refused(wrong: dict[str, int | float]) -> None:
+    with pytest.raises(ValueError):
+        SubmitRules(**wrong)  # type: ignore[arg-type]
+
+
+def create(venue: Venue, key: str) -> Commit:
+    message = msgspec.json.encode(creates.Create(key=key, value="x"))
+    return venue.gateway.submit_async(creates.CREATE, message)
+
+
+def test_what_conflicts_or_is_refused_is_a_failure(tmp_path: Path) -> None:
+    keys = itertools.cycle(["same", "same", "", "\x00"])
+    with open_venue(tmp_path, organisations=1, endorsements=1) as venue:
+        outcomes = keep_in_flight(lambda _: create(venue, next(keys)), Load(4, 0.2), "test")
+        rows = list(venue.ledger.state(creates.NAME))
+    assert len(outcomes.latencies_s) == len(rows) == 1
+    assert outcomes.failures >= 3
+
+
+def test_what_gets_no_verdict_is_a_failure(tmp_path: Path) -> None:
+    calls = itertools.count()
+    with open_venue(tmp_path, organisations=1, endorsements=1) as venue:
+
+        def submit(key: str) -> Commit:
+            if next(calls) == 20:
+                venue.ledger.node.close()
+            return create(venue, key)
+
+        outcomes = keep_in_flight(submit, Load(5, 0.3), "test")
+    assert 0 < len(outcomes.latencies_s) <= 20
+    assert outcomes.failures > 0
