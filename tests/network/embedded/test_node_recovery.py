@@ -7,6 +7,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fabric_protos.common import common_pb2
@@ -383,3 +385,22 @@ def test_what_could_not_be_founded_leaves_no_file(world, monkeypatch):
     assert not world.path.exists()
     monkeypatch.undo()
     assert world.create().height() == 1
+
+
+def test_closing_ends_every_thread_and_closes_every_file(make_world):
+    world = make_world(organisations=1)
+    world.create().close()
+    folder = f"/proc/{os.getpid()}/fd"
+    threads, files = set(threading.enumerate()), len(os.listdir(folder))
+    ledger = world.open()
+    client = world.client(ledger)
+    ledger.local_address()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: client.run("put", f"k{n}", "v"), range(40)))
+    rows = ledger.state("kv")
+    next(rows)
+    rows.close()
+    assert set(threading.enumerate()) > threads
+    ledger.close()
+    assert set(threading.enumerate()) == threads
+    assert len(os.listdir(folder)) == files
