@@ -133,16 +133,20 @@ class Conductor:
                 answers[node] = reply.content
         return answers
 
-    def judge(self, updates: Sequence[Update]) -> Verdict:
-        """Have the updates validated and the round closed, unless it is closed already; return the verdict.
+    def judge(self, updates: Sequence[Update], *, validate: bool = False) -> Verdict:
+        """Have the round closed, unless it is closed already, and return the verdict.
 
         Parameters
         ----------
         updates : the models that can be validated; the others are missing.
+        validate : whether members score them even where the task's rules do not need it.
         """
         if self._verdict is None:
-            self._validate(updates)
-            self._verdict = self.trail.verdict(self._open_plan().number)
+            plan = self._open_plan()
+            if validate or plan.scores_needed:
+                self.trail.begin_scoring(plan.number)
+                self._validate(updates)
+            self._verdict = self.trail.verdict(plan.number)
         return self._verdict
 
     def conclude(self, model: Model) -> None:
@@ -158,6 +162,7 @@ class Conductor:
         if committee:
             final = record_of(model.arrays)
             self.ask(phases.APPROVE, {node: RecordDict({MODEL: final}) for node in committee})
+            self.trail.complete(number)
         self._concluded = True
 
     def model_of(self, record: ArrayRecord) -> Model:
@@ -238,4 +243,6 @@ class Conductor:
         return self._grid
 
     def _call(self) -> RoundCall:
-        return RoundCall(self.trail.task_id, self._number, self.trail.now_ms())
+        # a resumed task counts on where the ledger is, Flower counts from 1 again
+        number = self.plan.number if self.plan is not None else self._number
+        return RoundCall(self.trail.task_id, number, self.trail.now_ms())

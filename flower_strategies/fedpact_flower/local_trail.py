@@ -82,6 +82,9 @@ class LocalTrail:
         """Return the hashes of the models that came back."""
         return self._updates
 
+    def begin_scoring(self, number: int) -> None:
+        """Do nothing: scores are taken at any time."""
+
     def scored(self, node: str, scores: Sequence[int]) -> None:
         """Keep a validator's scores; a row of the wrong length counts as none."""
         if len(scores) == len(self._plan.participants):
@@ -126,6 +129,9 @@ class LocalTrail:
     def committee(self, number: int) -> Sequence[str]:
         """Return nobody."""
         return ()
+
+    def complete(self, number: int) -> None:
+        """Do nothing: nobody was asked."""
 
     def _lazy(self, node: str) -> bool:
         update = self._updates.get(node)

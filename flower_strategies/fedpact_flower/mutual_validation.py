@@ -107,7 +107,7 @@ class MutualValidation(FedAvg):
             for update in self.conductor.updates(replies)
             if update.model.finite and update.model.fits(before)
         ]
-        verdict = self.verdicts[server_round] = self.conductor.judge(updates)
+        verdict = self.verdicts[server_round] = self.conductor.judge(updates, validate=True)
         kept = [update for update in updates if verdict.weights[update.position] > 0]
         if not kept:
             log.warning("round %d: no model was kept", server_round)

@@ -35,11 +35,13 @@ class Plan:
     number : from 1.
     participants : members' ids; a participant's place here is its position everywhere.
     asks : positions of the models that each participant validates, by the validator's position.
+    scores_needed : whether the round cannot be closed well without scores, whatever the strategy.
     """
 
     number: int
     participants: tuple[str, ...]
     asks: tuple[tuple[int, ...], ...]
+    scores_needed: bool = True
 
 
 class Trail(Protocol):
@@ -70,11 +72,14 @@ class Trail(Protocol):
     def updates(self, number: int) -> Mapping[str, str]:
         """Return the hash that each member recorded for its model; who recorded none is missing."""
 
+    def begin_scoring(self, number: int) -> None:
+        """End the updates' time, when it has come: from now on validators are heard."""
+
     def scored(self, node: str, scores: Sequence[int]) -> None:
         """Take note of the scores in a validator's reply, by position."""
 
     def verdict(self, number: int) -> Verdict:
-        """Close the round, when its time has come, and return what follows from it."""
+        """Close the round, when all is in or its time has passed, and return what follows from it."""
 
     def record_global(self, number: int, model: Model) -> None:
         """Record the round's new global model."""
@@ -90,3 +95,6 @@ class Trail(Protocol):
 
     def committee(self, number: int) -> Sequence[str]:
         """Return who has to approve the final model: nobody, unless this was the task's last round."""
+
+    def complete(self, number: int) -> None:
+        """End the task after the committee has been asked."""

@@ -17,6 +17,7 @@ import fedpact
 from fedpact.consortium.session import Session
 from fedpact.records import CreateTask, Form, LearningKind, NodeKind, Rules, Task
 from fedpact_flower.client import Member, recorded_client, serve, validator
+from fedpact_flower.ledger_trail import LedgerTrail
 
 START_MS = 1_750_000_000_000
 DAY_MS = 86_400_000
@@ -55,9 +56,21 @@ class Federation:
         """A node's own session in this process."""
         return fedpact.connect(self.ledger, identity=self.nodes[partition], clock_ns=self.clock)
 
-    @property
-    def aggregator(self) -> Session:
-        return self.session(0)
+    def trail(self) -> LedgerTrail:
+        return LedgerTrail(self.session(0), self.task.id, wait_until=self.clock.follow)
+
+    def member(self, **settings: Any) -> Member:
+        """What the nodes' app needs; each worker process opens its own sessions through the socket."""
+        address, clock = self.ledger.local_address(), SteppedClock()
+
+        @cache
+        def open_session(partition: int) -> Session:
+            return fedpact.connect(address, identity=self.nodes[partition], clock_ns=clock)
+
+        def session_of(context: Context) -> Session:
+            return open_session(int(context.node_config["partition-id"]))
+
+        return Member(session_of=session_of, follow=clock.follow, **settings)
 
     def node_id(self, partition: int) -> str:
         return self.nodes[partition].id

@@ -42,7 +42,7 @@ def seal(member: Member) -> ClientAppCallable:
     def handle(message: Message, context: Context) -> Message:
         call, session = member.enter(message, context)
         model = text(message.content.config_records[QUESTION], "model")
-        session.training.seal(call.task_id, call.number, model=model)
+        session.training.seal(call.task_id, call.number, model)
         log.info("%s sealed round %d of task %s", session.identity.id, call.number, call.task_id)
         return Message(RecordDict(), reply_to=message)
 

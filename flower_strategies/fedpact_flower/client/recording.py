@@ -8,6 +8,7 @@ from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 from flwr.clientapp.typing import ClientAppCallable, Mod
 
 from fedpact import Session
+from fedpact.models import ModelRef
 from fedpact_flower.arrays import Model
 from fedpact_flower.client.member import Member, make_secret
 from fedpact_flower.phases import RECORDED
@@ -39,11 +40,9 @@ def recorded_client(member: Member) -> Mod:
         session.training.record_update(
             call.task_id,
             call.number,
-            model=model.digest,
-            size_bytes=model.size_bytes,
-            location=_stored(member, session, model),
-            events=member.spends(reply),
+            _stored(member, session, model),
             commitment=commitment,
+            events=member.spends(reply),
         )
         log.info("%s: update of round %d of task %s", session.identity.id, call.number, call.task_id)
         reply.content[RECORDED] = ConfigRecord({"node": session.identity.id, "model": model.digest})
@@ -59,8 +58,8 @@ def _only_arrays(reply: Message) -> ArrayRecord:
     return records[0]
 
 
-def _stored(member: Member, session: Session, model: Model) -> str:
+def _stored(member: Member, session: Session, model: Model) -> ModelRef:
     """Store the model; without a store it is only to be had from the message itself."""
     if session.models is None:
-        return f"message://{model.digest}"
-    return session.models.put(model.arrays, recipients=member.recipients).location
+        return ModelRef(model.digest, model.size_bytes, f"message://{model.digest}")
+    return session.models.put(model.arrays, recipients=member.recipients)

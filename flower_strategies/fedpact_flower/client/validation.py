@@ -55,7 +55,7 @@ def validator(evaluate: Evaluate, member: Member | None = None) -> ClientAppCall
             }
             scores = _scores(genuine, participants, evaluate, context)
             secret = remembered_secret(call, context)
-            session.training.record_scores(call.task_id, call.number, scores, reveal=secret)
+            session.training.record_scores(call.task_id, call.number, scores, secret=secret)
             log.info("%s: scores of round %d of task %s", session.identity.id, call.number, call.task_id)
         return Message(RecordDict({ANSWER: ConfigRecord({"scores": scores})}), reply_to=message)
 
@@ -78,7 +78,7 @@ def nanos(score: float) -> int:
 def _recorded(session: Session, call: RoundCall) -> dict[int, str]:
     """Return the recorded hash of each participant, by position."""
     state = session.training.round(call.task_id, call.number)
-    position = {node: index for index, node in enumerate(state.participants)}
+    position = {node: place for place, node in enumerate(state.participants)}
     return {position[update.node]: update.model for update in state.updates}
 
 
