@@ -190,7 +190,7 @@ class _Auditor:
         )
         self._state.apply(transaction.rwset, version, transaction.transaction_id, transaction.timestamp_ns)
         for rwset in transaction.rwset:
-            for key, value in rwset.writes:
+            for key, value in dict(rwset.writes).items():
                 updates[rwset.namespace, key] = Update(rwset.namespace, key, value, version)
 
     def _stored(self) -> None:

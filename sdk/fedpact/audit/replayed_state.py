@@ -59,7 +59,7 @@ class ReplayedState:
         for rwset in rwsets:
             rows = self._rows.setdefault(rwset.namespace, {})
             keys = self._keys.setdefault(rwset.namespace, [])
-            for key, value in rwset.writes:
+            for key, value in dict(rwset.writes).items():  # of several writes of one key the last one counts
                 old = rows.pop(key, None)
                 if old is not None:
                     self._hash.remove(rwset.namespace, key, old[0])
