@@ -48,13 +48,18 @@ def moment(text: str) -> int:
     """
     if text.startswith("+"):
         return time.time_ns() // 1_000_000 + duration(text[1:])
+    found = iso_ms(text)
+    if found is None:
+        raise click.BadParameter(f"{text!r:.40} is no moment such as 2027-01-31, 2027-01-31T12:00Z or +30d")
+    return found
+
+
+def iso_ms(text: str) -> int | None:
+    """Return the milliseconds since 1970 of a date or a date and time, ISO 8601; None if it is none."""
     try:
-        found = datetime.fromisoformat(text)
+        return milliseconds(datetime.fromisoformat(text))
     except ValueError:
-        raise click.BadParameter(
-            f"{text!r:.40} is no moment such as 2027-01-31, 2027-01-31T12:00Z or +30d"
-        ) from None
-    return milliseconds(found)
+        return None
 
 
 def milliseconds(found: datetime) -> int:

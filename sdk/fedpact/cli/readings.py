@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from fedpact.cli.parameters import milliseconds
+from fedpact.cli.parameters import iso_ms
 from fedpact.telemetry import Measurement, Reading, SubjectKey, TelemetryCode, TelemetryError
 
 JSON_LINES = {".jsonl", ".ndjson"}
@@ -25,7 +24,7 @@ class MeasurementLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     device: str
     sequence: int
     time_ms: int | None = None
-    time: datetime | None = None
+    time: str | None = None
     subject: str
     field: str
     unit: str
@@ -85,17 +84,22 @@ def _reading(number: int, fields: Fields, key: SubjectKey | None) -> Reading:
         _refuse(number, str(error))
     if (line.time is None) == (line.time_ms is None):
         _refuse(number, "needs either time or time_ms")
-    time_ms = line.time_ms if line.time is None else milliseconds(line.time)
+    time_ms = line.time_ms if line.time is None else iso_ms(line.time)
+    if time_ms is None:
+        _refuse(number, "the time is no date and time, ISO 8601")
     measured = Measurement(
         device=line.device,
         sequence=line.sequence,
-        time_ms=time_ms or 0,
+        time_ms=time_ms,
         subject=line.subject,
         field=line.field,
         unit=line.unit,
         value=line.value,
     )
-    return key.reading(measured)
+    try:
+        return key.reading(measured)
+    except TelemetryError as error:
+        _refuse(number, error.detail)
 
 
 def _refuse(number: int, reason: str) -> NoReturn:

@@ -75,6 +75,8 @@ class Wanted:
         if bool(self.columns) == bool(self.terms):
             raise click.UsageError("what is looked for? give --column and --target, or --term")
         if self.terms:
+            if not any(weight > 0 for _, weight in self.terms):
+                raise click.UsageError("no term has a positive weight")
             return scaled(dict(self.terms))
         if self.target is None:
             raise click.UsageError("a table is looked for by its --target too")

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import msgspec
 
@@ -167,7 +168,7 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     if (folder / _PROFILE).exists():
         raise FileExistsError(f"{folder} holds a consortium already")
     make_private_folder(folder)
-    address = url or f"embedded://{folder / 'ledger.db'}"
+    address = url or f"embedded://{quote(str(folder / 'ledger.db'))}"
     authorities = {
         mspid: CertificateAuthority.create(name, mspid, seed=_derived(seed, mspid), not_before=not_before)
         for mspid, name in organisations.items()
