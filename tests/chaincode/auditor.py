@@ -12,12 +12,22 @@ from collections import Counter, defaultdict
 from fractions import Fraction
 from typing import Any
 
+from tests.chaincode.round_auditor import audit_charges, audit_round, audit_rounds, audit_scores
+
 Row = dict[str, Any]
 Table = dict[tuple[str, ...], Row]
 Change = tuple[str, Row | None, Row | None]
 
-APPEND_ONLY = {"credit.entry", "privacy.charge", "teams.accusation"}
-KEPT = APPEND_ONLY | {"tasks.task", "privacy.budget", "credit.account", "credit.supply"}
+APPEND_ONLY = {
+    "credit.entry",
+    "privacy.charge",
+    "teams.accusation",
+    "training.update",
+    "training.scores",
+    "training.appeal",
+    "elections.approval",
+}
+KEPT = APPEND_ONLY | {"tasks.task", "privacy.budget", "credit.account", "credit.supply", "training.round"}
 
 TASK_STEPS = {
     None: {"open"},
@@ -77,11 +87,17 @@ class Auditor:
         for task in self.rows("tasks.task"):
             self._escrow(task)
             self._team(task)
+            audit_rounds(self, task)
         self._mortgages()
         for budget in self.rows("privacy.budget"):
             self._budget(budget)
+        audit_charges(self)
         for prefix, old, new in changes:
             transition(prefix, old, new)
+            if prefix == "training.round":
+                audit_round(self, old, new)
+            if prefix == "training.scores" and new is not None:
+                audit_scores(self, new)
         self.checks += 1
 
     def rows(self, prefix: str, *leading: str) -> list[Row]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
@@ -18,18 +20,24 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.chaincode.auditor import LIVING, Auditor, Row
-from tests.chaincode.conftest import Fault, Finish, Payment, People, Spend, Stage, data_of
+from tests.chaincode.conftest import People, Stage, data_of
+from tests.chaincode.round_auditor import NANO, asked_of
 
 from fedpact_chaincode.contracts.credit import Transfer
+from fedpact_chaincode.contracts.elections.committee import Approve
+from fedpact_chaincode.contracts.elections.committee import OneTask as CommitteeOf
+from fedpact_chaincode.contracts.elections.sealing import Seal
 from fedpact_chaincode.contracts.privacy import Bound, Gaussian, Laplace, Mechanism
-from fedpact_chaincode.contracts.tasks.records import FinalModel
 from fedpact_chaincode.contracts.tasks.transactions import Appoint, CreateTask, OneTask
 from fedpact_chaincode.contracts.teams.discipline import Slash
 from fedpact_chaincode.contracts.teams.forming import Assess
 from fedpact_chaincode.contracts.teams.recruiting import Apply, OneTeam, OpenTeam
+from fedpact_chaincode.contracts.training.appeals import AppealElimination
+from fedpact_chaincode.contracts.training.closing import RecordGlobal
+from fedpact_chaincode.contracts.training.rounds import OneRound, OpenRound, RecordScores, RecordUpdate
 from fedpact_chaincode.errors import Kind, Rejected
 
-EXAMPLES, STEPS = 160, 70
+EXAMPLES, STEPS = 180, 70
 NODES = [
     "AlphaMSP/node",
     "BetaMSP/node",
@@ -42,7 +50,7 @@ REQUESTERS = ["AlphaMSP/researcher", "AlphaMSP/scientist"]
 TASKS = [f"task-{number}" for number in range(5)]
 ACCOUNTS = [*NODES, *REQUESTERS, "BetaMSP", "escrow:task-0", "council:issue"]
 
-seldom = st.integers(0, 9).map(lambda n: n == 0)
+seldom = st.sampled_from([False] * 9 + [True])
 amounts = st.integers(-1, 3_000)  # 0 stands for all there is, -1 for one more
 nodes = st.sampled_from(NODES)
 numbers = st.integers(0, 1000)
@@ -54,16 +62,25 @@ mechanisms = st.lists(
 terms = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(["classification", "regression"]),
-        "rounds": st.integers(1, 6),
+        "rounds": st.integers(1, 5),
         "reward_per_round": st.integers(0, 1_000),
         "team_size": st.integers(2, 5),
         "min_mortgage": st.integers(0, 1_000),
-        "min_credit": st.sampled_from([0] * 9 + [1]),
+        "min_credit": st.sampled_from([0] * 29 + [1]),
         "privacy_required": st.booleans(),
+        "target_quality_nano": st.sampled_from([None, None, 900_000_000]),
         "rules": st.fixed_dictionaries(
             {
                 "rewards": st.sampled_from(["default", "paper"]),
                 "compensation": st.sampled_from(["default", "paper"]),
+                "elimination": st.sampled_from(["guarded", "guarded", "paper", "none"]),
+                "committee": st.sampled_from(["quorum", "all"]),
+                "validators_per_model": st.sampled_from([0, 0, 1]),
+                "warmup_rounds": st.integers(0, 1),
+                "cooling_rounds": st.integers(0, 1),
+                "update_time_ms": st.just(60),
+                "score_time_ms": st.just(60),
+                "act_time_ms": st.just(20),
             }
         ),
     }
@@ -73,6 +90,29 @@ terms = st.fixed_dictionaries(
 def while_some(*statuses: str) -> Any:
     """Enable a rule while there is a task in one of these statuses; its wild attempts still go anywhere."""
     return precondition(lambda machine: machine.in_status(*statuses))
+
+
+@dataclass(frozen=True)
+class Play:
+    """How participants behave: who is away (bits), whose model is bad, what else they do wrong."""
+
+    away: int
+    liar: int
+    copied: bool
+    reveals: bool
+    claims: bool
+    events: tuple[Mechanism, ...]
+
+
+plays = st.builds(
+    Play,
+    away=st.sampled_from([0, 0, 0, 0, 1, 2, 5]),
+    liar=st.integers(0, 7),
+    copied=seldom,
+    reveals=st.booleans(),
+    claims=st.booleans(),
+    events=mechanisms,
+)
 
 
 class Consortium(RuleBasedStateMachine):
@@ -176,11 +216,6 @@ class Consortium(RuleBasedStateMachine):
     def amend(self, node: str, epsilon: int, delta: int) -> None:
         bound = Bound(dataset_id=data_of(node), requester="AlphaMSP", epsilon_nano=epsilon, delta_pico=delta)
         self.attempt(node, "privacy:amend", bound)
-
-    @rule(node=nodes, events=mechanisms)
-    def spend(self, node: str, events: tuple[Mechanism, ...]) -> None:
-        message = Spend(dataset_id=data_of(node), requester="AlphaMSP", events=events)
-        self.attempt(node, "rounds:spend", message)
 
     # Tasks
 
@@ -316,49 +351,143 @@ class Consortium(RuleBasedStateMachine):
         for _ in range(1 + number % 2):
             self.attempt(who if wild else leader, "teams:slash", message)
 
-    # What rounds do
+    # Rounds
 
     @while_some("running")
-    @rule(
-        number=numbers,
-        kind=st.sampled_from(["missed", "lazy", "missed", "eliminate", "schedule", "reinstate"]),
-    )
-    def fault(self, number: int, kind: str) -> None:
+    @rule(number=numbers, play=plays, steps=st.integers(1, 14))
+    def play(self, number: int, play: Play, steps: int) -> None:
+        """Carry the current round on by some steps, as its participants would; some are away, one lies."""
         task_id = self.some_task(number, "running", wild=False)
-        wanted = "eliminated" if kind in {"schedule", "reinstate"} else "active"
-        fit = [s for s in self.auditor.rows("teams.seat", task_id) if s["status"] == wanted]
-        if kind == "reinstate":
-            fit = [seat for seat in fit if seat["returns_at_round"] is not None]
-        if fit:
-            node = sorted(seat["node"] for seat in fit)[number % len(fit)]
-            message = Fault(task_id=task_id, node=node, kind=kind, round=number)
-            for _ in range(1 + number % 4):
-                self.attempt(self.leader(task_id), "rounds:fault", message)
+        for _ in range(steps):
+            self.next_step(task_id, play)
 
     @while_some("running")
-    @rule(number=numbers, amount=st.integers(0, 1_500))
-    def reward(self, number: int, amount: int) -> None:
-        task_id = self.some_task(number, "running", wild=False)
-        members = self.members(task_id)
-        message = Payment(task_id=task_id, node=members[number % len(members)], amount=amount)
-        self.attempt(self.leader(task_id), "rounds:reward", message)
+    @rule(number=numbers, who=nodes, play=plays, steps=st.integers(0, 6), wild=seldom)
+    def meddle(self, number: int, who: str, play: Play, steps: int, wild: bool) -> None:
+        """Do anything that belongs to rounds out of turn."""
+        task_id = self.some_task(number, "running", wild=wild)
+        rounds = self.auditor.rows("training.round", task_id)
+        place = {"task_id": task_id, "number": 1 + number % (len(rounds) + 1)}
+        messages: list[tuple[str, msgspec.Struct]] = [
+            ("training:open_round", OpenRound(task_id=task_id)),
+            ("training:record_update", RecordUpdate(**place, **model_of(who, number), commitment="0" * 64)),
+            ("training:begin_scoring", OneRound(**place)),
+            ("training:record_scores", RecordScores(**place, scores=tuple(range(-2, number % 5)))),
+            ("training:close_round", OneRound(**place)),
+            ("training:record_global", RecordGlobal(**place, **model_of(who, number))),
+            ("elections:seal", Seal(**place, model="0" * 64)),
+        ]
+        self.attempt(who, *messages[steps])
 
     @while_some("running")
-    @rule(number=numbers)
-    def close_round(self, number: int) -> None:
-        task_id = self.some_task(number, "running", wild=False)
-        row = self.auditor.tables["tasks.task"][task_id,]
-        if row["rounds_closed"] < row["rounds"]:
-            self.attempt(self.leader(task_id), "rounds:finish", Finish(task_id=task_id))
+    @rule(number=numbers, wild=seldom)
+    def appeal(self, number: int, wild: bool) -> None:
+        task_id = self.some_task(number, "running", wild=wild)
+        seats = self.auditor.rows("teams.seat", task_id)
+        out = sorted(seat["node"] for seat in seats if seat["status"] == "eliminated" or wild)
+        if out:
+            self.attempt(out[number % len(out)], "training:appeal", AppealElimination(task_id=task_id))
 
-    @while_some("running")
-    @rule(number=numbers, ends=seldom)
-    def complete(self, number: int, ends: bool) -> None:
-        task_id = self.some_task(number, "running", wild=False)
-        row = self.auditor.tables["tasks.task"][task_id,]
-        if ends or (row["rounds_closed"] == row["rounds"]):
-            model = FinalModel(digest="e" * 64, location="store://model", quality_nano=number)
-            self.attempt(self.leader(task_id), "rounds:finish", Finish(task_id=task_id, model=model))
+    def next_step(self, task_id: str, play: Play) -> None:
+        """Do what comes next in a task's rounds."""
+        rounds = sorted(self.auditor.rows("training.round", task_id), key=lambda row: row["number"])
+        task = self.auditor.tables["tasks.task"].get((task_id,))
+        if task is None or task["status"] != "running":
+            return
+        if not rounds or (rounds[-1]["status"] == "sealed" and task["rounds_closed"] < task["rounds"]):
+            self.attempt(
+                task["aggregator"] or self.leader(task_id), "training:open_round", OpenRound(task_id=task_id)
+            )
+        elif rounds[-1]["status"] == "sealed":
+            self.finish(task, rounds[-1], play)
+        else:
+            self.advance(task, rounds[-1], play)
+        self.audited()
+
+    def advance(self, task: Row, round_: Row, play: Play) -> None:
+        """Record updates, then scores, then close the round, record its model and seal it."""
+        place = {"task_id": task["id"], "number": round_["number"]}
+        people = [person["node"] for person in round_["participants"]]
+        here = [node for bit, node in enumerate(people) if not play.away >> bit & 1]
+        key = task["id"], f"{round_['number']:020d}"
+        table = "training.update" if round_["status"] == "updates" else "training.scores"
+        done = {row["node"] for row in self.auditor.rows(table, *key)}
+        late = self.stage.ledger.time_ms > (round_["scores_due_ms"] or round_["updates_due_ms"])
+        missing = [] if late else [node for node in here if node not in done]
+        someone = here[0] if here else people[0]
+        if round_["status"] == "updates" and missing:
+            for node in missing:
+                model = model_of("copy" if play.copied else node, round_["number"])
+                secret = secret_of(node, round_["number"])
+                commitment = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
+                message = RecordUpdate(**place, **model, commitment=commitment, events=play.events)
+                self.attempt(node, "training:record_update", message)
+            if here != people:
+                self.pass_time(round_["updates_due_ms"])
+        elif round_["status"] == "updates" and task["rules"]["elimination"] == "none" and play.copied:
+            self.attempt(someone, "training:close_round", OneRound(**place))
+        elif round_["status"] == "updates":
+            self.attempt(someone, "training:begin_scoring", OneRound(**place))
+        elif round_["status"] == "scoring" and missing:
+            for node in missing:
+                scores = measured(task, round_, people.index(node), play)
+                secret = secret_of(node, round_["number"])
+                message = RecordScores(**place, scores=scores, secret=secret if play.reveals else None)
+                self.attempt(node, "training:record_scores", message)
+            if here != people:
+                self.pass_time(round_["scores_due_ms"])
+        elif round_["status"] == "scoring":
+            self.attempt(someone, "training:close_round", OneRound(**place))
+        elif round_["model"] is None:
+            model = model_of("global", round_["number"])
+            quality = round_["verdict"]["level"] if play.claims else None
+            message = RecordGlobal(**place, **model, quality_nano=quality)
+            self.attempt(task["aggregator"] or self.leader(task["id"]), "training:record_global", message)
+        else:
+            rank = play.away % len(round_["verdict"]["ranking"])
+            self.stage.ledger.time_ms += 20 * rank  # those before it in rank are away
+            message = Seal(**place, model=round_["model"]["digest"])
+            self.attempt(round_["verdict"]["ranking"][rank], "elections:seal", message)
+
+    def finish(self, task: Row, round_: Row, play: Play) -> None:
+        """Let the committee measure the final model, and decide."""
+        people = [person["node"] for person in round_["participants"]]
+        claim = round_["model"]["quality_nano"] or round_["verdict"]["level"] or 0
+        for bit, node in enumerate(people):
+            if not play.away >> bit & 1:
+                quality = claim // 2 if play.liar == bit else claim
+                self.attempt(node, "elections:approve", Approve(task_id=task["id"], quality_nano=quality))
+        self.pass_time(self.stage.ledger.time_ms + 60)
+        self.attempt(people[0], "elections:complete", CommitteeOf(task_id=task["id"]))
+
+    def pass_time(self, until_ms: int) -> None:
+        self.stage.ledger.time_ms = max(self.stage.ledger.time_ms, until_ms + 1)
+
+
+def model_of(node: str, number: int) -> dict[str, Any]:
+    """Return what a node records of a model: it trains another one in every round."""
+    return {
+        "model": hashlib.sha256(f"{node} {number}".encode()).hexdigest(),
+        "size_bytes": 1_000,
+        "location": f"store://{node}/{number}",
+    }
+
+
+def secret_of(node: str, number: int) -> str:
+    return hashlib.sha256(f"secret {node} {number}".encode()).hexdigest()
+
+
+def measured(task: Row, round_: Row, validator: int, play: Play) -> tuple[int, ...]:
+    """Return a validator's scores: models differ a little, and one is far worse for everybody."""
+    scores = [-2] * len(round_["participants"])
+    for model in asked_of(round_, validator):
+        noise = (7919 * (model + 1) * (validator + 2)) % 1009
+        bad = model == play.liar
+        if task["kind"] == "classification":
+            scores[model] = (300_000_000 if bad else 900_000_000) + noise * 10_000
+        else:
+            scores[model] = (90 if bad else 45) * NANO + noise * 1_000_000
+    return tuple(scores)
 
 
 def consortium(people: People) -> Stage:
