@@ -16,8 +16,9 @@ from flwr.serverapp import Grid
 from fedpact.rules import Verdict
 from fedpact_flower import phases
 from fedpact_flower.arrays import Model, ModelCache, UnusableModel, record_of
+from fedpact_flower.contacts import Contacts
 from fedpact_flower.phases import ANSWER, MODEL, QUESTION, ROUND, RoundCall, integers, score_key
-from fedpact_flower.trail import Claim, Plan, Trail
+from fedpact_flower.trail import Plan, Trail
 
 log = logging.getLogger(__name__)
 
@@ -57,30 +58,50 @@ class Conductor:
         self.plan: Plan | None = None
         self._timeout_s = timeout_s
         self._cache = ModelCache()
-        self._flower_nodes: dict[str, int] = {}
-        self._grid: Grid | None = None
+        self._contacts: Contacts | None = None
         self._number = 0
+        self._before: Model | None = None
         self._verdict: Verdict | None = None
         self._concluded = False
 
-    def open(self, number: int, grid: Grid) -> Plan | None:
-        """Open a round, unless it is open already; None once the task has ended."""
+    def open(self, number: int, arrays: ArrayRecord, grid: Grid) -> Plan | None:
+        """Open a round, unless it is open already; None once the task has ended.
+
+        A round that an earlier server left unfinished is finished first, without its models: the global
+        model stays as it was.
+
+        Parameters
+        ----------
+        number : Flower's count of the rounds.
+        arrays : the global model before the round.
+        grid : where the clients are.
+
+        Raises
+        ------
+        UnusableModel
+            The arrays are no model.
+        """
         if number == self._number:
             return self.plan
-        self._number, self._grid = number, grid
-        self._verdict, self._concluded = None, False
-        if not self._flower_nodes:
-            self._enlist(grid)
-        self.plan = self.trail.open(number, list(self._flower_nodes))
+        self._number, self._before = number, self._cache.model_of(arrays)
+        if self._contacts is None:
+            self._contacts = Contacts(grid, timeout_s=self._timeout_s)
+            self._contacts.enlist(self.trail, self._call())
+        self._begin(self._contacts)
+        while self.plan is not None and not self.plan.awaits_updates:
+            log.warning("round %d was left unfinished", self.plan.number)
+            self._verdict = self.trail.verdict(self.plan.number)
+            self.conclude(None)
+            self._begin(self._contacts)
         if self.plan is None:
             log.info("the task has ended before round %d", number)
-        elif any(node not in self._flower_nodes for node in self.plan.participants):
-            self._enlist(grid)  # it may have connected since
+        elif set(self.plan.participants) - set(self._contacts.members):
+            self._contacts.enlist(self.trail, self._call())  # they may have connected since
         return self.plan
 
     def addressees(self) -> list[int]:
-        """Return the Flower nodes of the round's participants, in their order; O(participants)."""
-        return [self._flower_nodes[node] for node in self._reachable()]
+        """Return the Flower nodes of the round's participants, in their order."""
+        return self._reached().addresses(self._open_plan().participants)
 
     def stamp(self, messages: Iterable[Message]) -> list[Message]:
         """Add the round to messages that are addressed to participants; drop the others."""
@@ -96,8 +117,8 @@ class Conductor:
     def updates(self, replies: Iterable[Message]) -> list[Update]:
         """Return the models that match their owners' records, in the participants' order.
 
-        A reply is dropped where the client failed, where it brings no usable model, and where its hash is
-        not the one that the participant itself recorded.
+        A reply is dropped where the client failed, where it brings no model that could replace the global
+        one, and where its hash is not the one that the participant itself recorded.
         """
         plan = self._open_plan()
         arrived = self._arrived(replies)
@@ -113,25 +134,6 @@ class Conductor:
             else:
                 log.warning("round %d: %s sent another model than it recorded", plan.number, node)
         return genuine
-
-    def ask(self, kind: str, questions: Mapping[str, RecordDict]) -> dict[str, RecordDict]:
-        """Put a query to some members; return the contents of the answers that came."""
-        record = self._call().record()
-        messages = []
-        for node, question in questions.items():
-            if node in self._flower_nodes:
-                content = RecordDict({**question, ROUND: record})
-                group = str(self._number)
-                messages.append(Message(content, self._flower_nodes[node], kind, group_id=group))
-        members = {flower_node: node for node, flower_node in self._flower_nodes.items()}
-        answers = {}
-        for reply in self._send(messages):
-            node = members[reply.metadata.src_node_id]
-            if reply.has_error():
-                log.warning("round %d: %s did not %s: %s", self._number, node, kind, reply.error.reason)
-            else:
-                answers[node] = reply.content
-        return answers
 
     def judge(self, updates: Sequence[Update], *, validate: bool = False) -> Verdict:
         """Have the round closed, unless it is closed already, and return the verdict.
@@ -149,31 +151,33 @@ class Conductor:
             self._verdict = self.trail.verdict(plan.number)
         return self._verdict
 
-    def conclude(self, model: Model) -> None:
-        """Record the new global model, have the round sealed, and after the last one the task completed."""
+    def conclude(self, arrays: ArrayRecord | None) -> None:
+        """Record the new global model, have the round sealed, and after the last one the task completed.
+
+        Parameters
+        ----------
+        arrays : the new global model; None: no usable update came, and the model stays as it was.
+        """
         if self._concluded:
             return
         number = self._open_plan().number
-        self.trail.record_global(number, model)
+        model = self._before if arrays is None else self._cache.model_of(arrays)
+        if model is None:
+            raise RuntimeError("no round was opened yet")
+        recorded = self.trail.record_global(number, model)
         for leader in self.trail.sealers(number):
-            question = ConfigRecord({"model": model.digest})
-            self.ask(phases.SEAL, {leader: RecordDict({QUESTION: question})})
+            question = ConfigRecord({"model": recorded})
+            self._ask(phases.SEAL, {leader: RecordDict({QUESTION: question})})
         committee = self.trail.committee(number)
         if committee:
             final = record_of(model.arrays)
-            self.ask(phases.APPROVE, {node: RecordDict({MODEL: final}) for node in committee})
+            self._ask(phases.APPROVE, {node: RecordDict({MODEL: final}) for node in committee})
             self.trail.complete(number)
         self._concluded = True
 
-    def model_of(self, record: ArrayRecord) -> Model:
-        """Return the model of an array record, decoded once.
-
-        Raises
-        ------
-        UnusableModel
-            It is none.
-        """
-        return self._cache.model_of(record)
+    def _begin(self, contacts: Contacts) -> None:
+        self._verdict, self._concluded = None, False
+        self.plan = self.trail.open(self._number, contacts.members)
 
     def _validate(self, updates: Sequence[Update]) -> None:
         plan = self._open_plan()
@@ -184,63 +188,48 @@ class Conductor:
                 question = ConfigRecord({"participants": len(plan.participants), "asked": list(asked)})
                 given = {score_key(position): models[position] for position in asked if position in models}
                 questions[node] = RecordDict({QUESTION: question, **given})
-        for node, answer in self.ask(phases.MUTUAL_VALIDATE, questions).items():
+        for node, answer in self._ask(phases.MUTUAL_VALIDATE, questions).items():
             try:
                 self.trail.scored(node, integers(phases.record_in(answer, ANSWER), "scores"))
             except ValueError as error:
                 log.warning("round %d: %s sent no scores: %s", plan.number, node, error)
 
-    def _enlist(self, grid: Grid) -> None:
-        self._flower_nodes = dict(self.trail.enlist(list(grid.get_node_ids()), self._challenge))
-
-    def _challenge(self, challenge: bytes) -> dict[int, Claim]:
-        content = RecordDict({QUESTION: ConfigRecord({"challenge": challenge}), ROUND: self._call().record()})
-        nodes = list(self._open_grid().get_node_ids())
-        replies = self._send([Message(content, node, phases.IDENTIFY) for node in nodes])
-        claims = {}
-        for reply in replies:
-            record = phases.record_in(reply.content, ANSWER) if reply.has_content() else ConfigRecord()
-            try:
-                claim = Claim(phases.text(record, "node"), phases.octets(record, "signature"))
-            except ValueError:
-                log.warning("Flower node %d does not say who it is", reply.metadata.src_node_id)
-                continue
-            claims[reply.metadata.src_node_id] = claim
-        return claims
-
     def _arrived(self, replies: Iterable[Message]) -> dict[str, tuple[Model, Message]]:
-        members = {flower_node: node for node, flower_node in self._flower_nodes.items()}
         arrived: dict[str, tuple[Model, Message]] = {}
         for reply in replies:
-            node = members.get(reply.metadata.src_node_id, "")
+            node = self._reached().sender(reply)
             if reply.has_error():
                 log.warning("round %d: %s failed: %s", self._number, node, reply.error.reason)
                 continue
-            records = list(reply.content.array_records.values())
             try:
-                [record] = records
-                arrived[node] = (self._cache.model_of(record), reply)
-            except (ValueError, UnusableModel) as error:
+                arrived[node] = (self._usable(reply), reply)
+            except UnusableModel as error:
                 log.warning("round %d: %s sent no model: %s", self._number, node, error)
         return arrived
 
-    def _send(self, messages: list[Message]) -> list[Message]:
-        if not messages:
-            return []
-        return list(self._open_grid().send_and_receive(messages, timeout=self._timeout_s))
+    def _usable(self, reply: Message) -> Model:
+        records = list(reply.content.array_records.values())
+        if len(records) != 1:
+            raise UnusableModel(f"{len(records)} array records")
+        model = self._cache.model_of(records[0])
+        if self._before is None or not model.fits(self._before):
+            raise UnusableModel("other arrays than the global model's")
+        if not model.finite:
+            raise UnusableModel("numbers that are not finite")
+        return model
 
-    def _reachable(self) -> list[str]:
-        return [node for node in self._open_plan().participants if node in self._flower_nodes]
+    def _ask(self, kind: str, questions: Mapping[str, RecordDict]) -> dict[str, RecordDict]:
+        return self._reached().ask(kind, questions, self._call())
 
     def _open_plan(self) -> Plan:
         if self.plan is None:
             raise RuntimeError("no round is open")
         return self.plan
 
-    def _open_grid(self) -> Grid:
-        if self._grid is None:
+    def _reached(self) -> Contacts:
+        if self._contacts is None:
             raise RuntimeError("no round was opened yet")
-        return self._grid
+        return self._contacts
 
     def _call(self) -> RoundCall:
         # a resumed task counts on where the ledger is, Flower counts from 1 again

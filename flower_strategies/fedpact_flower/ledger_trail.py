@@ -80,6 +80,7 @@ class LedgerTrail:
             participants=tuple(participant.node for participant in opened.participants),
             asks=tuple(opened.asked_of(position) for position in range(len(opened.participants))),
             scores_needed=task.rules.elimination is not Elimination.NONE,
+            awaits_updates=opened.status is RoundStatus.UPDATES,
         )
 
     def received(self, updates: Mapping[str, str]) -> None:
@@ -113,14 +114,18 @@ class LedgerTrail:
             raise RuntimeError(f"round {number} of task {self.task_id} was closed without a verdict")
         return Verdict(**{field.name: getattr(verdict, field.name) for field in fields(Verdict)})
 
-    def record_global(self, number: int, model: Model) -> None:
-        """Store the global model, where the session has a store, and record it."""
+    def record_global(self, number: int, model: Model) -> str:
+        """Store and record the global model, unless one is recorded; return the recorded hash."""
+        recorded = self._session.training.round(self.task_id, number).model
+        if recorded is not None:
+            return recorded.digest
         store = self._session.models
         if store is None:
             reference = ModelRef(model.digest, model.size_bytes, f"message://{model.digest}")
         else:
             reference = store.put(model.arrays)
         self._session.training.record_global(self.task_id, number, reference)
+        return model.digest
 
     def sealers(self, number: int) -> Iterator[str]:
         """Yield the leader, then the next in rank when its time has passed, until the round is sealed."""

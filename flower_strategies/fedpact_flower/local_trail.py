@@ -118,9 +118,10 @@ class LocalTrail:
         self._eliminated.update(verdict.eliminated)
         return verdict
 
-    def record_global(self, number: int, model: Model) -> None:
+    def record_global(self, number: int, model: Model) -> str:
         """Remember the global model's hash: who sends it back has not trained."""
         self._global = model.digest
+        return model.digest
 
     def sealers(self, number: int) -> Iterator[str]:
         """Yield nobody: there is nothing to seal."""

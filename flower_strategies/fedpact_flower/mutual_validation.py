@@ -76,7 +76,6 @@ class MutualValidation(FedAvg):
         )
         self.conductor = Conductor(kept, timeout_s=self.config.timeout_s)
         self.verdicts: dict[int, Verdict] = {}
-        self._before: ArrayRecord | None = None
 
     def follow(self, conductor: Conductor) -> None:
         """Take part in rounds that `Recorded` leads."""
@@ -86,8 +85,7 @@ class MutualValidation(FedAvg):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Send the global model to the round's participants."""
-        self._before = arrays
-        if self.conductor.open(server_round, grid) is None:
+        if self.conductor.open(server_round, arrays, grid) is None:
             return []
         config["server-round"] = server_round
         content = {self.arrayrecord_key: arrays, self.configrecord_key: config}
@@ -99,23 +97,16 @@ class MutualValidation(FedAvg):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Let the participants score each other's models, and average those that the verdict keeps."""
-        if self.conductor.plan is None or self._before is None:
+        if self.conductor.plan is None:
             return None, None
-        before = self.conductor.model_of(self._before)
-        updates = [
-            update
-            for update in self.conductor.updates(replies)
-            if update.model.finite and update.model.fits(before)
-        ]
+        updates = self.conductor.updates(replies)
         verdict = self.verdicts[server_round] = self.conductor.judge(updates, validate=True)
         kept = [update for update in updates if verdict.weights[update.position] > 0]
-        if not kept:
-            log.warning("round %d: no model was kept", server_round)
-            self.conductor.conclude(before)
-            return None, None
-        weights = [verdict.weights[update.position] for update in kept]
-        arrays = record_of(weighted_mean([update.model for update in kept], weights))
-        self.conductor.conclude(self.conductor.model_of(arrays))
+        arrays = None
+        if kept:
+            weights = [verdict.weights[update.position] for update in kept]
+            arrays = record_of(weighted_mean([update.model for update in kept], weights))
+        self.conductor.conclude(arrays)
         return arrays, _metrics(kept, verdict)
 
 

@@ -43,7 +43,6 @@ class Recorded(Strategy):
     def __init__(self, strategy: Strategy, trail: Trail, *, timeout_s: float = 600.0) -> None:
         self.strategy = strategy
         self.conductor = Conductor(trail, timeout_s=timeout_s)
-        self._before: ArrayRecord | None = None
         if isinstance(strategy, Follower):
             strategy.follow(self.conductor)
 
@@ -51,8 +50,7 @@ class Recorded(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Open the round and let the strategy address its participants."""
-        self._before = arrays
-        if self.conductor.open(server_round, grid) is None:
+        if self.conductor.open(server_round, arrays, grid) is None:
             return []
         view = ParticipantGrid(grid, self.conductor.addressees())
         messages: Iterable[Message] = self.strategy.configure_train(server_round, arrays, config, view)
@@ -67,10 +65,7 @@ class Recorded(Strategy):
         updates = self.conductor.updates(replies)
         arrays, metrics = self.strategy.aggregate_train(server_round, [update.reply for update in updates])
         self.conductor.judge(updates)
-        # a round without a usable update leaves the model as it was
-        outcome = arrays if arrays is not None else self._before
-        if outcome is not None:
-            self.conductor.conclude(self.conductor.model_of(outcome))
+        self.conductor.conclude(arrays)
         return arrays, metrics
 
     def configure_evaluate(

@@ -36,12 +36,14 @@ class Plan:
     participants : members' ids; a participant's place here is its position everywhere.
     asks : positions of the models that each participant validates, by the validator's position.
     scores_needed : whether the round cannot be closed well without scores, whatever the strategy.
+    awaits_updates : False for a round that was found past its training, left by an earlier server.
     """
 
     number: int
     participants: tuple[str, ...]
     asks: tuple[tuple[int, ...], ...]
     scores_needed: bool = True
+    awaits_updates: bool = True
 
 
 class Trail(Protocol):
@@ -81,8 +83,8 @@ class Trail(Protocol):
     def verdict(self, number: int) -> Verdict:
         """Close the round, when all is in or its time has passed, and return what follows from it."""
 
-    def record_global(self, number: int, model: Model) -> None:
-        """Record the round's new global model."""
+    def record_global(self, number: int, model: Model) -> str:
+        """Record the round's global model, unless one is recorded; return the recorded hash."""
 
     def sealers(self, number: int) -> Iterator[str]:
         """Yield who may seal the round, each when its turn has come, until the round is sealed.

@@ -10,7 +10,7 @@ from flwr.app import ConfigRecord, Context, Message
 
 from fedpact import Session
 from fedpact.models import Array
-from fedpact.rules import Mechanism
+from fedpact.rules import Mechanism, commitment_of
 from fedpact_flower.arrays import ModelCache
 from fedpact_flower.phases import RoundCall
 
@@ -60,7 +60,7 @@ class Member:
 
 
 def make_secret(call: RoundCall, context: Context, session: Session) -> tuple[str, str]:
-    """Choose the secret of a round, remember it in the node's context, and return (commitment, secret).
+    """Return commitment and secret of a round; the secret is chosen once and kept in the node's context.
 
     All secrets of a round together, once revealed, seed the next round's draws (domain: section 6). A
     secret is the hash of a signature, which nobody else can make; identities that sign deterministically
@@ -70,11 +70,14 @@ def make_secret(call: RoundCall, context: Context, session: Session) -> tuple[st
     -------
     SHA-256 of the secret, and the secret itself, both hex.
     """
+    known = remembered_secret(call, context)
+    if known is not None:
+        return commitment_of(known), known
     statement = f"fedpact/round-secret/1\n{call.task_id}\n{call.number}".encode()
     secret = hashlib.sha256(session.identity.sign(statement)).hexdigest()
     # one secret is enough: a node is in one round at a time
     context.state[_SECRETS] = ConfigRecord({"task_id": call.task_id, "round": call.number, "secret": secret})
-    return hashlib.sha256(bytes.fromhex(secret)).hexdigest(), secret
+    return commitment_of(secret), secret
 
 
 def remembered_secret(call: RoundCall, context: Context) -> str | None:

@@ -7,11 +7,11 @@ import logging
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message
 from flwr.clientapp.typing import ClientAppCallable, Mod
 
-from fedpact import Session
+from fedpact import Rejected, Session
 from fedpact.models import ModelRef
 from fedpact_flower.arrays import Model
 from fedpact_flower.client.member import Member, make_secret
-from fedpact_flower.phases import RECORDED
+from fedpact_flower.phases import RECORDED, RoundCall
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +37,30 @@ def recorded_client(member: Member) -> Mod:
             return reply
         model = member.cache.model_of(_only_arrays(reply))
         commitment, _ = make_secret(call, context, session)
-        session.training.record_update(
-            call.task_id,
-            call.number,
-            _stored(member, session, model),
-            commitment=commitment,
-            events=member.spends(reply),
-        )
+        try:
+            session.training.record_update(
+                call.task_id,
+                call.number,
+                _stored(member, session, model),
+                commitment=commitment,
+                events=member.spends(reply),
+            )
+        except Rejected as rejected:
+            if not _recorded_before(rejected, call, session, model):
+                raise
         log.info("%s: update of round %d of task %s", session.identity.id, call.number, call.task_id)
         reply.content[RECORDED] = ConfigRecord({"node": session.identity.id, "model": model.digest})
         return reply
 
     return record
+
+
+def _recorded_before(rejected: Rejected, call: RoundCall, session: Session, model: Model) -> bool:
+    """Whether the node recorded this very model already: it is asked again when a server starts again."""
+    if rejected.code.name != "RECORD_EXISTS":
+        return False
+    updates = session.training.round(call.task_id, call.number).updates
+    return any(update.node == session.identity.id and update.model == model.digest for update in updates)
 
 
 def _only_arrays(reply: Message) -> ArrayRecord:
