@@ -31,17 +31,14 @@ class Update:
     ----------
     position : the participant's.
     model : decoded and verified against the trail.
+    record : the model as it came; strategies may empty the reply's own record.
     reply : the message that brought it.
     """
 
     position: int
     model: Model
+    record: ArrayRecord
     reply: Message
-
-    @property
-    def record(self) -> ArrayRecord:
-        """The model as it came."""
-        return next(iter(self.reply.content.array_records.values()))
 
 
 class Conductor:
@@ -122,15 +119,12 @@ class Conductor:
         """
         plan = self._open_plan()
         arrived = self._arrived(replies)
-        self.trail.received({node: model.digest for node, (model, _) in arrived.items()})
+        self.trail.received({node: update.model.digest for node, update in arrived.items()})
         recorded = self.trail.updates(plan.number)
         genuine = []
-        for position, node in enumerate(plan.participants):
-            if node not in arrived:
-                continue
-            model, reply = arrived[node]
-            if recorded.get(node) == model.digest:
-                genuine.append(Update(position, model, reply))
+        for node, update in sorted(arrived.items(), key=lambda item: item[1].position):
+            if recorded.get(node) == update.model.digest:
+                genuine.append(update)
             else:
                 log.warning("round %d: %s sent another model than it recorded", plan.number, node)
         return genuine
@@ -194,20 +188,21 @@ class Conductor:
             except ValueError as error:
                 log.warning("round %d: %s sent no scores: %s", plan.number, node, error)
 
-    def _arrived(self, replies: Iterable[Message]) -> dict[str, tuple[Model, Message]]:
-        arrived: dict[str, tuple[Model, Message]] = {}
+    def _arrived(self, replies: Iterable[Message]) -> dict[str, Update]:
+        positions = {node: position for position, node in enumerate(self._open_plan().participants)}
+        arrived: dict[str, Update] = {}
         for reply in replies:
             node = self._reached().sender(reply)
             if reply.has_error():
                 log.warning("round %d: %s failed: %s", self._number, node, reply.error.reason)
-                continue
-            try:
-                arrived[node] = (self._usable(reply), reply)
-            except UnusableModel as error:
-                log.warning("round %d: %s sent no model: %s", self._number, node, error)
+            elif node in positions:
+                try:
+                    arrived[node] = self._update(positions[node], reply)
+                except UnusableModel as error:
+                    log.warning("round %d: %s sent no model: %s", self._number, node, error)
         return arrived
 
-    def _usable(self, reply: Message) -> Model:
+    def _update(self, position: int, reply: Message) -> Update:
         records = list(reply.content.array_records.values())
         if len(records) != 1:
             raise UnusableModel(f"{len(records)} array records")
@@ -216,7 +211,7 @@ class Conductor:
             raise UnusableModel("other arrays than the global model's")
         if not model.finite:
             raise UnusableModel("numbers that are not finite")
-        return model
+        return Update(position, model, ArrayRecord(dict(records[0])), reply)
 
     def _ask(self, kind: str, questions: Mapping[str, RecordDict]) -> dict[str, RecordDict]:
         return self._reached().ask(kind, questions, self._call())

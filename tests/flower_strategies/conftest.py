@@ -15,8 +15,9 @@ from sklearn.datasets import load_digits
 
 import fedpact
 from fedpact.consortium.session import Session
+from fedpact.models import ModelStore
 from fedpact.records import CreateTask, Form, LearningKind, NodeKind, Rules, Task
-from fedpact_flower.client import Member, recorded_client, serve, validator
+from fedpact_flower.client import Evaluate, Member, recorded_client, serve, validator
 from fedpact_flower.ledger_trail import LedgerTrail
 
 START_MS = 1_750_000_000_000
@@ -59,13 +60,17 @@ class Federation:
     def trail(self) -> LedgerTrail:
         return LedgerTrail(self.session(0), self.task.id, wait_until=self.clock.follow)
 
-    def member(self, **settings: Any) -> Member:
+    def member(
+        self, *, store: Callable[[fedpact.Identity], ModelStore] | None = None, **settings: Any
+    ) -> Member:
         """What the nodes' app needs; each worker process opens its own sessions through the socket."""
         address, clock = self.ledger.local_address(), SteppedClock()
 
         @cache
         def open_session(partition: int) -> Session:
-            return fedpact.connect(address, identity=self.nodes[partition], clock_ns=clock)
+            identity = self.nodes[partition]
+            models = None if store is None else store(identity)
+            return fedpact.connect(address, identity=identity, models=models, clock_ns=clock)
 
         def session_of(context: Context) -> Session:
             return open_session(int(context.node_config["partition-id"]))
@@ -87,12 +92,13 @@ def federation(tmp_path: Path) -> Iterator[Callable[..., Federation]]:
         rounds: int = 2,
         kind: LearningKind = LearningKind.CLASSIFICATION,
         rules: Rules | None = None,
+        epsilon: float | None = None,
         **terms: Any,
     ) -> Federation:
         organisations = {f"Org{n}MSP": f"Organisation {n}" for n in range(members)}
         clock = SteppedClock(step_ms=10)
         consortium, ledger = fedpact.found(
-            tmp_path / "consortium",
+            tmp_path / f"consortium{len(opened)}",
             organisations,
             rules=fedpact.FoundingRules(batch_timeout_ms=1),
             seed=b"federation".ljust(32, b"."),
@@ -130,6 +136,8 @@ def federation(tmp_path: Path) -> Iterator[Callable[..., Federation]]:
             profile = {"pixel": 0.5, "digit": 0.5}
             dataset = node.data.publish("digits", profile, category="digits", form=Form.IMAGE, rows=100)
             node.sharing.grant(dataset.id, "Org0MSP", "digits", expires_ms=clock.now_ms + DAY_MS)
+            if epsilon is not None:
+                node.privacy.grant(dataset.id, "Org0MSP", epsilon=epsilon)
             datasets.append(dataset)
         task = requester.tasks.create(
             CreateTask(
@@ -207,20 +215,19 @@ class Digits:
         metrics = MetricRecord({"num-examples": 100})
         return Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=message)
 
-    def app(self, member: Member | None = None) -> ClientApp:
+    def train(self, message: Message, context: Context) -> Message:
+        arrays = {name: array.numpy() for name, array in message.content["arrays"].items()}
+        return self.reply(message, self.trained(arrays, context))
+
+    def app(self, member: Member | None = None, *, evaluate: Evaluate | None = None) -> ClientApp:
         """A client app; with a member it acts on the ledger."""
         app = ClientApp()
-
-        def train(message: Message, context: Context) -> Message:
-            arrays = {name: array.numpy() for name, array in message.content["arrays"].items()}
-            return self.reply(message, self.trained(arrays, context))
-
         if member is None:
-            app.train()(train)
-            app.query("mutual_validate")(validator(self.accuracy))
+            app.train()(self.train)
+            app.query("mutual_validate")(validator(evaluate or self.accuracy))
         else:
-            app.train(mods=[recorded_client(member)])(train)
-            serve(app, member, self.accuracy)
+            app.train(mods=[recorded_client(member)])(self.train)
+            serve(app, member, evaluate or self.accuracy)
         return app
 
 

@@ -1,10 +1,7 @@
 import numpy as np
 import pytest
-from flwr.app import Message
-from flwr.clientapp import ClientApp
 
 from fedpact.records import Elimination, LearningKind, Rules
-from fedpact_flower.client import validator
 from fedpact_flower.mutual_validation import MutualValidation, MutualValidationConfig
 from fedpact_flower.runtime import FIRST_NODE_ID, Rounds, run_in_process
 
@@ -52,15 +49,7 @@ def test_the_paper_drops_the_worst_every_round(digits):
 
 
 def test_regression_scores_are_errors(digits):
-    app = digits.app()
-    app = ClientApp()
-
-    @app.train()
-    def train(message: Message, context) -> Message:
-        arrays = {name: array.numpy() for name, array in message.content["arrays"].items()}
-        return digits.reply(message, digits.trained(arrays, context))
-
-    app.query("mutual_validate")(validator(lambda arrays, context: 1 - digits.accuracy(arrays, context)))
+    app = digits.app(evaluate=lambda arrays, context: 1 - digits.accuracy(arrays, context))
     strategy = MutualValidation(MutualValidationConfig(kind=LearningKind.REGRESSION))
     run(strategy, digits, app=app, flippers=(1,))
     assert [name for verdict in strategy.verdicts.values() for name in verdict.eliminated] == [node(1)]
