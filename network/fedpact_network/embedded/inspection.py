@@ -117,7 +117,7 @@ class InspectedLedger:
             data = self._value(_BLOCK, n=number)
             if data is None:
                 return
-            yield data
+            yield _bytes(data)
 
     def height(self) -> int:
         """Return the number of blocks, counted by the last one's number."""
@@ -129,10 +129,11 @@ class InspectedLedger:
         while True:
             page = self._rows(_SCAN_TO if end else _SCAN, ns=namespace, start=position, **bounds)
             for key, value, block, tx in page:
-                yield StateRow(namespace, key.decode(errors="backslashreplace"), value, Version(block, tx))
+                readable = _bytes(key).decode(errors="backslashreplace")
+                yield StateRow(namespace, readable, _bytes(value), Version(block, tx))
             if len(page) < PAGE_ROWS:
                 return
-            position = page[-1][0] + b"\x00"
+            position = _bytes(page[-1][0]) + b"\x00"
 
     def history(self, namespace: str, key: str) -> Iterator[HistoryRow]:
         """Yield the changes of a key, newest first.
@@ -176,7 +177,7 @@ class InspectedLedger:
         digest = self._value(_STATE_HASH, n=block)
         if digest is None:
             raise IndexError(f"there is no block {block}")
-        return bytes(digest).hex()
+        return _bytes(digest).hex()
 
     def close(self) -> None:
         """Let the database go; more than once is allowed."""
@@ -195,7 +196,7 @@ class InspectedLedger:
 
     def _read_envelopes(self, number: int) -> tuple[bytes, ...]:
         try:
-            return parse_block(self._value(_BLOCK, n=number) or b"").envelopes
+            return parse_block(_bytes(self._value(_BLOCK, n=number) or b"")).envelopes
         except WireError:
             return ()
 
@@ -211,6 +212,11 @@ class InspectedLedger:
         if not self._has_log and _signature(self._path) != self._file:
             raise LedgerError("LEDGER_BUSY", self.url, "a node wrote while this was read; look again")
         return rows
+
+
+def _bytes(value: object) -> bytes:
+    """Return a stored value; SQLite keeps any type in any column, and who alters a row may use another one."""
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def _signature(path: Path) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ import click
 
 from fedpact.cli.access import home_option
 from fedpact.cli.homes import ledger_url
-from fedpact.cli.output import emit, json_option, progress, wants_json
+from fedpact.cli.output import emit, json_option, progress, visible, wants_json
 
 
 @click.command(name="audit")
@@ -37,7 +37,7 @@ def command(url: str | None, home: Path | None, *, as_json: bool) -> None:
         for check, count in report.checked.items():
             click.echo(f"{count:>9}  {check.value.lower().replace('_', ' ')}")
         for finding in report.findings:
-            click.echo(str(finding))
+            click.echo(visible(str(finding)))
         click.echo(f"state hash {report.state_hash}")
         click.echo("the ledger is as it was written" if report.ok else f"{len(report.findings)} findings")
     sys.exit(0 if report.ok else 1)

@@ -120,4 +120,6 @@ def explain(error: Exception) -> int:
 
 def say(text: str) -> None:
     """Print an error in one line on stderr."""
-    click.echo(f"error: {' '.join(text.split())}", err=True)
+    from fedpact.cli.output import visible
+
+    click.echo(f"error: {visible(' '.join(text.split()))}", err=True)

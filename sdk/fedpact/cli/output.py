@@ -41,15 +41,23 @@ def emit_rows(rows: Iterable[msgspec.Struct], columns: Sequence[str], *, as_json
     _table(list(columns), [[_text(getattr(row, name)) for name in columns] for row in rows])
 
 
+def visible(text: str) -> str:
+    """Return a text with control characters written out: what a ledger holds must not steer a terminal."""
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text
+    )
+
+
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*[Text(visible(cell)) for cell in row])  # a plain text would be read as markup
     Console().print(table)
 
 

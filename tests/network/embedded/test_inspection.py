@@ -102,6 +102,18 @@ def test_what_was_removed_from_the_database_is_not_made_up(world, written):
         assert [row.key for row in ledger.state("kv")] == ["b", "\\xff"]
 
 
+def test_values_of_another_type_are_read_as_bytes(world, written):
+    with sqlite3.connect(written / "ledger.db") as database:
+        database.execute("update state set value = 'text', position = 'x'")
+        database.execute("update blocks set data = 5, state_hash = 'abc' where number = 1")
+    database.close()
+    with closing(inspect_ledger(world.url)) as ledger:
+        assert [(row.value, row.version) for row in ledger.state("kv")] == [(b"text", (2, "x"))]
+        assert next(ledger.blocks(1)) == b"5"
+        assert ledger.state_hash_at(1) == b"abc".hex()
+        assert len(list(ledger.history("kv", "a"))) == 3
+
+
 def test_a_missing_block_ends_the_chain_but_not_its_height(world, written):
     with sqlite3.connect(written / "ledger.db") as database:
         database.execute("delete from blocks where number = 2")

@@ -148,6 +148,17 @@ def test_a_terminal_gets_tables(founded: Path, on_a_terminal) -> None:
     assert "{" not in shown
 
 
+def test_what_a_ledger_holds_does_not_steer_a_terminal(fedpact, on_a_terminal) -> None:
+    words = ["propose", "m", "issue_credit", "AlphaMSP", "--detail", "[red]x[/nonsense] \u202e\u009b31m"]
+    fedpact.ok("consortium", *words, who="AlphaMSP/admin")
+    shown = on_a_terminal(
+        "consortium", "motion", "AlphaMSP/m", "--home", str(fedpact.home), "--as", "AlphaMSP/node"
+    )
+    assert "[red]x[/nonsense]" in shown
+    assert "\u009b" not in shown
+    assert "\u202e" not in shown
+
+
 def test_a_terminal_gets_json_if_asked(founded: Path, on_a_terminal) -> None:
     shown = on_a_terminal("ledger", "blocks", "--home", str(founded), "--json")
     assert shown.startswith('{"number":0,')

@@ -33,12 +33,10 @@ def test_from_founding_to_a_funded_task(process, tmp_path: Path) -> None:
     run("consortium", "propose", *issue, who="TwoMSP/admin")
     for mspid in ("OneMSP", "TwoMSP", "ThreeMSP"):
         run("consortium", "vote", "TwoMSP/funds", "--approve", who=f"{mspid}/admin")
-    ask = ["--category", "diabetes", "--kind", "regression"]
-    run("sharing", "request", "progression", *wanted, *ask, who="TwoMSP/admin")
     terms = tmp_path / "task.toml"
     terms.write_text(
-        'request = "TwoMSP/progression"\nkind = "regression"\nrounds = 5\ndeadline = "+1w"\n'
-        "reward_per_round = 100\nteam_size = 2\n"
+        f'fingerprint = "{"ab" * 32}"\ncategory = "diabetes"\nkind = "regression"\nrounds = 5\n'
+        'deadline = "+1w"\nreward_per_round = 100\nteam_size = 2\n'
     )
     run("task", "create", "t1", "--file", str(terms), who="TwoMSP/admin")
     assert run("credit", "account", who="TwoMSP/admin").one["balance"] == 500
