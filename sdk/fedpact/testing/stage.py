@@ -172,13 +172,22 @@ class Stage:
         ]
 
     def outcome(self, transaction: Transaction) -> ValidationCode | None:
-        """Submit; return the verdict, or None if it was refused before a block."""
+        """Submit; return the verdict, or None if it was refused before a block.
+
+        A ledger need not tell the verdict on a forgery, which could take an honest transaction's id away:
+        then it is looked up in the blocks.
+        """
         try:
-            return transaction.submit().status().code
+            return transaction.submit().status(timeout_s=10.0).code
         except SubmitError as error:
             if error.undecided:
                 raise
             return None
+        except CommitStatusError:
+            found = [code for t, code in self.transactions() if t.payload == transaction.message]
+            if not found:
+                raise
+            return found[0]
 
     def is_committed(self, transaction: Transaction) -> bool:
         """Whether the ledger knows the transaction by now."""
