@@ -89,7 +89,9 @@ def audit_round(auditor: Auditor, old: Row | None, new: Row | None) -> None:
         assert election["ranking"] == new["verdict"]["ranking"]
         assert (election["sealed_by"] is not None) == (new["status"] == "sealed")
     if election and new["status"] == "sealed":
-        assert election["sealed_by"] in election["ranking"]
+        rank = election["ranking"].index(election["sealed_by"])
+        turn_ms = new["model"]["recorded_ms"] + rank * task["rules"]["act_time_ms"]
+        assert election["sealed_ms"] >= turn_ms, "sealed before its turn"
         assert election["seal"] == _seal(auditor, place)
 
 

@@ -413,30 +413,17 @@ class Consortium(RuleBasedStateMachine):
         table = "training.update" if round_["status"] == "updates" else "training.scores"
         done = {row["node"] for row in self.auditor.rows(table, *key)}
         late = self.stage.ledger.time_ms > (round_["scores_due_ms"] or round_["updates_due_ms"])
-        missing = [] if late else [node for node in here if node not in done]
+        over = late or round_["status"] not in {"updates", "scoring"}
+        missing = [] if over else [node for node in here if node not in done]
         someone = here[0] if here else people[0]
-        if round_["status"] == "updates" and missing:
-            for node in missing:
-                model = model_of("copy" if play.copied else node, round_["number"])
-                secret = secret_of(node, round_["number"])
-                commitment = hashlib.sha256(bytes.fromhex(secret)).hexdigest()
-                message = RecordUpdate(**place, **model, commitment=commitment, events=play.events)
-                self.attempt(node, "training:record_update", message)
+        if missing:
+            record = self.record_updates if round_["status"] == "updates" else self.record_scores
+            record(task, round_, missing, play)
             if here != people:
-                self.pass_time(round_["updates_due_ms"])
-        elif round_["status"] == "updates" and task["rules"]["elimination"] == "none" and play.copied:
-            self.attempt(someone, "training:close_round", OneRound(**place))
-        elif round_["status"] == "updates":
+                self.pass_time(round_["scores_due_ms"] or round_["updates_due_ms"])
+        elif round_["status"] == "updates" and not (task["rules"]["elimination"] == "none" and play.copied):
             self.attempt(someone, "training:begin_scoring", OneRound(**place))
-        elif round_["status"] == "scoring" and missing:
-            for node in missing:
-                scores = measured(task, round_, people.index(node), play)
-                secret = secret_of(node, round_["number"])
-                message = RecordScores(**place, scores=scores, secret=secret if play.reveals else None)
-                self.attempt(node, "training:record_scores", message)
-            if here != people:
-                self.pass_time(round_["scores_due_ms"])
-        elif round_["status"] == "scoring":
+        elif round_["status"] in {"updates", "scoring"}:
             self.attempt(someone, "training:close_round", OneRound(**place))
         elif round_["model"] is None:
             model = model_of("global", round_["number"])
@@ -445,9 +432,34 @@ class Consortium(RuleBasedStateMachine):
             self.attempt(task["aggregator"] or self.leader(task["id"]), "training:record_global", message)
         else:
             rank = play.away % len(round_["verdict"]["ranking"])
-            self.stage.ledger.time_ms += 20 * rank  # those before it in rank are away
             message = Seal(**place, model=round_["model"]["digest"])
-            self.attempt(round_["verdict"]["ranking"][rank], "elections:seal", message)
+            for _ in range(1 + bool(rank)):  # those before it in rank are away, and it comes too early first
+                self.attempt(round_["verdict"]["ranking"][rank], "elections:seal", message)
+                self.stage.ledger.time_ms += 20 * rank
+
+    def record_updates(self, task: Row, round_: Row, nodes: list[str], play: Play) -> None:
+        for node in nodes:
+            commitment = hashlib.sha256(bytes.fromhex(secret_of(node, round_["number"]))).hexdigest()
+            message = RecordUpdate(
+                task_id=task["id"],
+                number=round_["number"],
+                **model_of("copy" if play.copied else node, round_["number"]),
+                commitment=commitment,
+                events=play.events,
+            )
+            self.attempt(node, "training:record_update", message)
+
+    def record_scores(self, task: Row, round_: Row, nodes: list[str], play: Play) -> None:
+        place = {"task_id": task["id"], "number": round_["number"]}
+        people = [person["node"] for person in round_["participants"]]
+        for node in nodes:
+            scores = measured(task, round_, people.index(node), play)
+            if play.copied:  # it is not asked about its own organisation's models, but says something
+                everything = tuple(max(0, score) for score in scores)
+                self.attempt(node, "training:record_scores", RecordScores(**place, scores=everything))
+            secret = secret_of(node, round_["number"]) if play.reveals else None
+            message = RecordScores(**place, scores=scores, secret=secret)
+            self.attempt(node, "training:record_scores", message)
 
     def finish(self, task: Row, round_: Row, play: Play) -> None:
         """Let the committee measure the final model, and decide."""

@@ -1,7 +1,7 @@
 """A task and its rules, as they are stored (Miao et al., BP2P-FL, 4.1-4.2; BPCV-FL, 4.2).
 
 open -> teamed -> running -> completed
-  \\________\\_________\\----> expired      (anyone, after the deadline)
+  \\________\\_________\\----> expired      (after the deadline, or the committee rejected the model)
    \\________\\----------------> cancelled    (the requester)
 """
 
