@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def command(home: Path, *, as_json: bool, **options: object) -> None:
     from fedpact_flower.demo.run import run_demo
     from fedpact_flower.demo.settings import DemoSettings
 
+    logging.getLogger("flwr").setLevel(logging.ERROR)  # its progress would bury the report
     _clear(home)
     settings = DemoSettings(home=home.absolute(), **options)  # type: ignore[arg-type]
     from rich.console import Console
