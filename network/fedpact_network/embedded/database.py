@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 CHECKPOINT_BYTES = 8 << 20
 """The write-ahead log is folded into the database when it has grown to this size."""
 
+BUSY_TIMEOUT_MS = 10_000
+
 
 class Database:
     """An SQLite file, held exclusively.
@@ -52,11 +54,19 @@ class Database:
         except FileNotFoundError:
             return False
 
-    def checkpoint(self, connection: Connection) -> None:
-        """Fold the write-ahead log into the database; complete only while nobody reads."""
+    def checkpoint(self, connection: Connection) -> bool:
+        """Fold the write-ahead log into the database; return whether nobody's reading kept it from that.
+
+        Readers of other processes, as an audit, are not waited for: blocks must go on.
+        """
         # Past SQLAlchemy, which would begin a transaction first.
         raw = cast("sqlite3.Connection", connection.connection.driver_connection)
-        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        raw.execute("PRAGMA busy_timeout=0").close()
+        try:
+            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
+        return not busy
 
     def close(self) -> None:
         """Release the file."""
@@ -96,7 +106,8 @@ def _engine(path: Path) -> Engine:
 
 def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says so, see `_begin`
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "busy_timeout=10000"):
+    wait = f"busy_timeout={BUSY_TIMEOUT_MS}"
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", wait):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

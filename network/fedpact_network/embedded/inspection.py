@@ -215,7 +215,7 @@ class InspectedLedger:
 
 
 def _bytes(value: object) -> bytes:
-    """Return a stored value; SQLite keeps any type in any column, and who alters a row may use another one."""
+    """Return a stored value; SQLite keeps any type in any column, and who alters a row may use another."""
     return value if isinstance(value, bytes) else str(value).encode()
 
 

@@ -20,7 +20,7 @@ from fedpact_network.embedded.store import Store
 
 _DRAIN_S = 0.1
 _SPARE_READERS = 4
-_BLOCKS_UNTIL_RETRY = 64  # after a view outlasted the wait, so that a long query slows no block after it
+_BLOCKS_UNTIL_RETRY = 64  # after a reader was in the way, so that a long query slows no block after it
 
 
 class Snapshot:
@@ -165,7 +165,5 @@ class Snapshots:
             old, self._current = self._current, None
             self._retire(old)
             drained = self._changed.wait_for(lambda: self._pinned == 0, timeout=_DRAIN_S)
-        if drained:
-            self._store.checkpoint()
-        else:
+        if not (drained and self._store.checkpoint()):
             self._postponed = _BLOCKS_UNTIL_RETRY

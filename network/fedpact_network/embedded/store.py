@@ -104,9 +104,9 @@ class Store:
         """Whether the database's log should be folded in soon."""
         return self._database.must_checkpoint()
 
-    def checkpoint(self) -> None:
-        """Fold the log in; complete only while no reader is pinned."""
-        self._database.checkpoint(self._writer)
+    def checkpoint(self) -> bool:
+        """Fold the log in; return whether no reader was in the way."""
+        return self._database.checkpoint(self._writer)
 
     def close(self) -> None:
         """Close the writer and release the database; readers are closed before."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fedpact.ledger import LedgerError, inspect_ledger
+from fedpact_network.embedded import database
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.inspection import InspectedLedger
 
@@ -74,6 +76,24 @@ def test_beside_a_running_node_it_keeps_seeing_the_moment_of_its_opening(world, 
             assert inspected.height() == ledger.height()
 
 
+def test_a_node_whose_log_has_grown_goes_on_beside_it(world, written, monkeypatch):
+    monkeypatch.setattr(database, "CHECKPOINT_BYTES", 1)
+    log = written / "ledger.db-wal"
+    with closing(world.open()) as ledger:
+        client = world.client(ledger)
+        client.run("put", "c", "new")
+        with closing(inspect_ledger(world.url)) as inspected:
+            seen = reads(inspected)
+            for number in range(3):
+                client.status(client.submit("put", "c", str(number)), timeout_s=5)
+            assert reads(inspected) == seen
+        size = log.stat().st_size
+        deadline = time.monotonic() + 60
+        while log.stat().st_size >= size and time.monotonic() < deadline:
+            client.run("put", "c", "again")
+        assert log.stat().st_size < size
+
+
 def test_a_node_that_writes_the_file_while_it_is_read_is_noticed(world, written):
     with closing(inspect_ledger(world.url)) as inspected:
         assert inspected.height() > 0
@@ -90,11 +110,11 @@ def test_there_is_no_block_beyond_the_last(world, written):
 
 
 def test_what_was_removed_from_the_database_is_not_made_up(world, written):
-    with sqlite3.connect(written / "ledger.db") as database:
-        database.execute("delete from transactions")
-        database.execute("insert into history values ('kv', cast('a' as blob), 2, 77)")
-        database.execute("insert into state values ('kv', x'ff', x'00', 1, 0)")
-    database.close()
+    with sqlite3.connect(written / "ledger.db") as rows:
+        rows.execute("delete from transactions")
+        rows.execute("insert into history values ('kv', cast('a' as blob), 2, 77)")
+        rows.execute("insert into state values ('kv', x'ff', x'00', 1, 0)")
+    rows.close()
     with closing(inspect_ledger(world.url)) as ledger:
         rows = list(ledger.history("kv", "a"))
         assert [row.transaction_id for row in rows] == [""] * 4
@@ -103,10 +123,10 @@ def test_what_was_removed_from_the_database_is_not_made_up(world, written):
 
 
 def test_values_of_another_type_are_read_as_bytes(world, written):
-    with sqlite3.connect(written / "ledger.db") as database:
-        database.execute("update state set value = 'text', position = 'x'")
-        database.execute("update blocks set data = 5, state_hash = 'abc' where number = 1")
-    database.close()
+    with sqlite3.connect(written / "ledger.db") as rows:
+        rows.execute("update state set value = 'text', position = 'x'")
+        rows.execute("update blocks set data = 5, state_hash = 'abc' where number = 1")
+    rows.close()
     with closing(inspect_ledger(world.url)) as ledger:
         assert [(row.value, row.version) for row in ledger.state("kv")] == [(b"text", (2, "x"))]
         assert next(ledger.blocks(1)) == b"5"
@@ -115,9 +135,9 @@ def test_values_of_another_type_are_read_as_bytes(world, written):
 
 
 def test_a_missing_block_ends_the_chain_but_not_its_height(world, written):
-    with sqlite3.connect(written / "ledger.db") as database:
-        database.execute("delete from blocks where number = 2")
-    database.close()
+    with sqlite3.connect(written / "ledger.db") as rows:
+        rows.execute("delete from blocks where number = 2")
+    rows.close()
     with closing(inspect_ledger(world.url)) as ledger:
         assert len(list(ledger.blocks())) == 2 < ledger.height()
 
@@ -138,17 +158,17 @@ def test_another_file_is_no_ledger(world, content):
 
 
 def test_another_layout_is_refused(world, written):
-    with sqlite3.connect(written / "ledger.db") as database:
-        database.execute("update about set content = '2'")
-    database.close()
+    with sqlite3.connect(written / "ledger.db") as rows:
+        rows.execute("update about set content = '2'")
+    rows.close()
     with pytest.raises(LedgerError, match="layout 2"):
         inspect_ledger(world.url)
 
 
 def test_a_damaged_genesis_block_leaves_the_rest_readable(world, written):
-    with sqlite3.connect(written / "ledger.db") as database:
-        database.execute("update blocks set data = x'ffff' where number = 0")
-    database.close()
+    with sqlite3.connect(written / "ledger.db") as rows:
+        rows.execute("update blocks set data = x'ffff' where number = 0")
+    rows.close()
     with closing(inspect_ledger(world.url)) as ledger:
         with pytest.raises(LedgerError, match="genesis"):
             _ = ledger.channel_id
