@@ -1,6 +1,8 @@
 """Federations with a real embedded ledger, and a small numpy client on real data."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -52,6 +54,7 @@ class Federation:
     task: Task
     nodes: list[fedpact.Identity]
     requester: Session
+    opened: ExitStack
 
     def session(self, partition: int) -> Session:
         """A node's own session in this process."""
@@ -70,7 +73,8 @@ class Federation:
         def open_session(partition: int) -> Session:
             identity = self.nodes[partition]
             models = None if store is None else store(identity)
-            return fedpact.connect(address, identity=identity, models=models, clock_ns=clock)
+            session = fedpact.connect(address, identity=identity, models=models, clock_ns=clock)
+            return self.opened.enter_context(session)
 
         def session_of(context: Context) -> Session:
             return open_session(int(context.node_config["partition-id"]))
@@ -84,7 +88,8 @@ class Federation:
 @pytest.fixture
 def federation(tmp_path: Path) -> Iterator[Callable[..., Federation]]:
     """`federation(members, rounds=..., rules=..., ...)`: a consortium whose task has just started."""
-    opened: list[fedpact.Ledger] = []
+    opened = ExitStack()
+    count = itertools.count()
 
     def found(
         members: int,
@@ -98,14 +103,14 @@ def federation(tmp_path: Path) -> Iterator[Callable[..., Federation]]:
         organisations = {f"Org{n}MSP": f"Organisation {n}" for n in range(members)}
         clock = SteppedClock(step_ms=10)
         consortium, ledger = fedpact.found(
-            tmp_path / f"consortium{len(opened)}",
+            tmp_path / f"consortium{next(count)}",
             organisations,
             rules=fedpact.FoundingRules(batch_timeout_ms=1),
             seed=b"federation".ljust(32, b"."),
             not_before=datetime(2024, 1, 1, tzinfo=UTC),
             clock_ns=clock.peek,
         )
-        opened.append(ledger)
+        opened.callback(ledger.close)
 
         @cache
         def session(mspid: str, name: str, role: str) -> Session:
@@ -161,11 +166,11 @@ def federation(tmp_path: Path) -> Iterator[Callable[..., Federation]]:
             leader.tasks.assess(task.id, node.identity.id, ability=1.0)
         leader.tasks.form(task.id)
         task = leader.tasks.start(task.id)
-        return Federation(consortium, ledger, clock, task, [node.identity for node in nodes], requester)
+        identities = [node.identity for node in nodes]
+        return Federation(consortium, ledger, clock, task, identities, requester, opened)
 
-    yield found
-    for ledger in opened:
-        ledger.close()
+    with opened:
+        yield found
 
 
 class Digits:
