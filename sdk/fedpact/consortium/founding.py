@@ -173,17 +173,7 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
         mspid: CertificateAuthority.create(name, mspid, seed=_derived(seed, mspid), not_before=not_before)
         for mspid, name in organisations.items()
     }
-    config = ChannelConfig(
-        channel_id=agreed.channel_id,
-        organisations=tuple(
-            Organisation(mspid=mspid, name=organisations[mspid], root_certificates=(ca.certificate_pem,))
-            for mspid, ca in authorities.items()
-        ),
-        endorsement=agreed.endorsement,
-        batch=BatchRules(timeout_ms=agreed.batch_timeout_ms),
-        time_tolerance_ms=agreed.time_tolerance_ms,
-        council_threshold=agreed.council,
-    )
+    config = _config(agreed, organisations, authorities)
     peers = [ca.issue("peer0", role=None, ou="peer") for ca in authorities.values()]
     orderer = next(iter(authorities.values())).issue("orderer0", role=None, ou="orderer")
     ledger = create_ledger(address, config, peers=peers, orderer=orderer, clock_ns=clock_ns)
@@ -194,6 +184,22 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     profile = _Profile(url=address, channel_id=agreed.channel_id, organisations=dict(organisations))
     write_private_file(folder / _PROFILE, msgspec.json.encode(profile))
     return Consortium(folder, profile, key, authorities), ledger
+
+
+def _config(
+    rules: FoundingRules, names: Mapping[str, str], authorities: Mapping[str, CertificateAuthority]
+) -> ChannelConfig:
+    return ChannelConfig(
+        channel_id=rules.channel_id,
+        organisations=tuple(
+            Organisation(mspid=mspid, name=names[mspid], root_certificates=(ca.certificate_pem,))
+            for mspid, ca in authorities.items()
+        ),
+        endorsement=rules.endorsement,
+        batch=BatchRules(timeout_ms=rules.batch_timeout_ms),
+        time_tolerance_ms=rules.time_tolerance_ms,
+        council_threshold=rules.council,
+    )
 
 
 def _derived(seed: bytes | None, mspid: str) -> bytes | None:
