@@ -40,9 +40,9 @@ class Suspect:
 def guard(values: Sequence[int], level: int, rules: Rules) -> int:
     """Return how far from the middle of some values is out of the ordinary, 1e-9.
 
-    A margin relative to the cohort's level, plus a number of robust standard deviations. Their sum and not the
-    larger one: where data differ most (Dirichlet 0.1) that drops a third as many honest participants, and
-    nearly as many label flippers.
+    A margin relative to the cohort's level, plus a number of robust standard deviations. Their sum, not the
+    larger one: where data differ most (Dirichlet 0.1) that drops far fewer honest participants and nearly
+    as many label flippers.
     """
     margin = abs(level) * rules.margin_nano // NANO
     sigma = median_deviation(values) * SIGMA_NANO // NANO

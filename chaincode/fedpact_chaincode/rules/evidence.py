@@ -16,6 +16,9 @@ UNAVAILABLE = -1
 NOT_ASKED = -2
 """In a row of scores: the validator was not asked about this model."""
 
+MOST = (3, 5)
+"""The share of the votes that has to be exceeded for evidence against a model."""
+
 Row = Sequence[int] | None
 _LEAST_COMPARED = 2
 
@@ -112,26 +115,31 @@ def disagreements(
 
 def middle(values: Mapping[str, int], weights: Mapping[str, int]) -> int:
     """Return the weighted median of some organisations' values; between two middle ones their mean."""
-    lower, upper = _middles(values, weights)
-    return divide(lower + upper, 2)
-
-
-def upper_middle(values: Mapping[str, int], weights: Mapping[str, int]) -> int:
-    """Return the weighted median; of two middle ones the better, so that a tie speaks against nobody."""
-    return _middles(values, weights)[1]
-
-
-def _middles(values: Mapping[str, int], weights: Mapping[str, int]) -> tuple[int, int]:
     ordered = sorted((value, weights[organisation]) for organisation, value in values.items())
-    half, below = sum(weight for _, weight in ordered), 0
+    half, votes = sum(weight for _, weight in ordered), 0
     lower: int | None = None
     for value, weight in ordered:
-        below += 2 * weight
-        if lower is None and below >= half:
+        votes += 2 * weight
+        if lower is None and votes >= half:
             lower = value
-        if below > half:
-            return (value if lower is None else lower), value
+        if votes > half:
+            return divide((value if lower is None else lower) + value, 2)
     raise ValueError("weighted median of nothing")
+
+
+def held_by_most(values: Mapping[str, int], weights: Mapping[str, int]) -> int:
+    """Return the smallest value that organisations with more than three fifths of the votes do not exceed.
+
+    That a model is bad must be the opinion of most even if a fifth of them lie; a tie speaks against nobody.
+    """
+    majority, denominator = MOST
+    ordered = sorted((value, weights[organisation]) for organisation, value in values.items())
+    needed, votes = majority * sum(weight for _, weight in ordered), 0
+    for value, weight in ordered:
+        votes += denominator * weight
+        if votes > needed:
+            return value
+    raise ValueError("opinion of nobody")
 
 
 def _median_without(ordered: Sequence[int], value: int) -> int:

@@ -13,7 +13,7 @@ from fedpact_chaincode.contracts.tasks.records import Elimination, LearningKind,
 from fedpact_chaincode.rules import elimination
 from fedpact_chaincode.rules.contribution import honesty, rewards, shares, worth
 from fedpact_chaincode.rules.elimination import Suspect, guard
-from fedpact_chaincode.rules.evidence import Opinions, Row, disagreements, middle, opinions, upper_middle
+from fedpact_chaincode.rules.evidence import Opinions, Row, disagreements, held_by_most, middle, opinions
 from fedpact_chaincode.rules.lottery import lot
 from fedpact_chaincode.rules.quality import Standing, rank
 
@@ -79,7 +79,8 @@ class Verdict:
         hard each one's data is; None where nobody compared the model.
     level : of the cohort; None where nothing was scored.
     hardness : median of the scores that the participant's organisation gave; None where it compared nothing.
-    evidence : how the model compares with the others, 1e-9, higher is better.
+    evidence : how the model compares with the others in the opinion of most (`held_by_most`), 1e-9, higher is
+        better.
     eliminated : dropped, worst first. `missed`: no update, none to be had, or no scores. `lazy`: copied.
     weights : of the models in the aggregate (Lu: by registered rows), 1e-9; they add up to 1e9 or to 0.
     honesty : of the participant as a validator, 0..1e9.
@@ -120,7 +121,7 @@ class _Judgement:
         self.available, self.said = self._available()
         self.honesty, self.votes = self._honesty()
         self.compared = [
-            upper_middle(by_organisation, self.votes) if by_organisation else None
+            held_by_most(by_organisation, self.votes) if by_organisation else None
             for by_organisation in self.said.relative
         ]
         self.qualities = [self._quality(by_organisation) for by_organisation in self.said.relative]
