@@ -9,19 +9,32 @@ from pathlib import Path
 import click
 
 from fedpact.cli.output import emit, json_option, wants_json
+from fedpact.cli.parameters import number
 
 DATASETS = ["diabetes", "breast-cancer", "digits", "nhanes", "mnist"]
+MARK = "demonstration"
+"""A file in a demonstration's home: nothing else is ever replaced."""
 
 
 @click.command(name="demo")
-@click.option("--dataset", type=click.Choice(DATASETS), default="diabetes", show_default=True)
+@click.option(
+    "--dataset", type=click.Choice(DATASETS), default="diabetes", show_default=True, help="What is learned."
+)
 @click.option(
     "--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Of keys, clock, noise."
 )
 @click.option("--rounds", type=click.IntRange(2, 100), default=6, show_default=True, help="Federated rounds.")
-@click.option("--hospitals", type=click.IntRange(4, 50), default=6, show_default=True)
-@click.option("--epsilon", type=float, default=8.0, show_default=True, help="Every hospital's budget.")
-@click.option("--delta", type=float, default=1e-4, show_default=True, help="Of the budget.")
+@click.option(
+    "--hospitals", type=click.IntRange(4, 50), default=6, show_default=True, help="The last one lies."
+)
+@click.option(
+    "--epsilon",
+    type=number(1e-6, 1000),
+    default="8",
+    show_default=True,
+    help="Every hospital's budget of privacy.",
+)
+@click.option("--delta", type=number(1e-12, 0.5), default="0.0001", show_default=True, help="Of that budget.")
 @click.option("--workers", type=click.IntRange(min=0), default=None, help="Training processes; one a core.")
 @click.option(
     "--home",
@@ -54,11 +67,12 @@ def command(home: Path, *, as_json: bool, **options: object) -> None:
 
 
 def _clear(home: Path) -> None:
-    """Remove an earlier demonstration; refuse to touch a folder that is something else."""
+    """Make an empty home; an earlier demonstration is removed, anything else is left alone."""
     import shutil
 
-    if not home.exists() or not any(home.iterdir()):
-        return
-    if not (home / "consortium.json").exists():
-        raise click.UsageError(f"{home} is neither empty nor an earlier demonstration")
-    shutil.rmtree(home)
+    if home.exists() and any(home.iterdir()):
+        if not (home / MARK).exists():
+            raise click.UsageError(f"{home} is neither empty nor an earlier demonstration")
+        shutil.rmtree(home)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (home / MARK).touch()

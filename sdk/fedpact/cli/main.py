@@ -112,6 +112,8 @@ def explain(error: Exception) -> int:
         code = UNREACHABLE if error.status in (Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED) else REJECTED
     elif getattr(error, "code", None) in ("UNREACHABLE", "UNAVAILABLE"):
         code = UNREACHABLE
+    elif isinstance(error, ModuleNotFoundError) and not (error.name or "fedpact").startswith("fedpact"):
+        text = f"{error.name} is not installed: install fedpact with an extra, as fedpact[demo]"
     elif not (isinstance(error, Rejected | OSError) or hasattr(error, "code")):
         raise error
     say(text)
