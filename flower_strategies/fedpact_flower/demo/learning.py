@@ -3,8 +3,8 @@
 Every step clips each row's gradient to `clip` in L2, adds the gradients, and adds Gaussian noise of
 standard deviation noise_multiplier * clip: one row more or less changes the sum by at most `clip`, so a
 step is a Gaussian mechanism with that noise multiplier (Abadi et al. 2016, Alg. 1, without sampling),
-and a round of T steps composes T of them. Features are scaled by the ranges published in the catalogue,
-which are taken as public.
+and a round of T steps composes T of them. Features are scaled by the usual ranges that the catalogue
+publishes, which are taken as public; values beyond them are cut.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ class Problem:
 
     Attributes
     ----------
-    low, high : float64 [d], published range of each feature.
+    low, high : float64 [d], published usual range of each feature.
     classes : number of classes; 1 for a regression.
     target_low, target_high : published range of a regression's outcome.
+    logarithms : whether features and ranges are compared as logarithms.
     """
 
     low: Floats
@@ -38,15 +39,15 @@ class Problem:
     classes: int
     target_low: float
     target_high: float
+    logarithms: bool = False
 
     @classmethod
-    def of(cls, dataset: Dataset) -> Problem:
+    def of(cls, dataset: Dataset, *, logarithms: bool = False) -> Problem:
         """Take the ranges from a dataset."""
         classes = 1 if dataset.task_kind == "regression" else int(dataset.target.max()) + 1
-        features, target = dataset.features, dataset.target
-        return cls(
-            features.min(axis=0), features.max(axis=0), classes, float(target.min()), float(target.max())
-        )
+        low, high = usual_range(dataset)
+        target = dataset.target
+        return cls(low, high, classes, float(target.min()), float(target.max()), logarithms)
 
     @property
     def is_regression(self) -> bool:
@@ -59,8 +60,11 @@ class Problem:
 
     def inputs(self, features: Floats) -> Floats:
         """Scale features [n, d] to [-1, 1] and append a constant: [n, d + 1]."""
-        span = np.where(self.high > self.low, self.high - self.low, 1.0)
-        scaled = np.clip((features - self.low) / span * 2 - 1, -1, 1)
+        low, high = self.low, self.high
+        if self.logarithms:
+            features, low, high = np.log(features), np.log(low), np.log(high)
+        span = np.where(high > low, high - low, 1.0)
+        scaled = np.clip((features - low) / span * 2 - 1, -1, 1)
         return np.hstack([scaled, np.ones((len(features), 1))])
 
     def outputs(self, target: Floats) -> Floats:
@@ -80,6 +84,11 @@ class Problem:
         if not self.is_regression:
             return _softmax(raw)
         return (np.clip(raw[:, 0], -1, 1) + 1) / 2 * (self.target_high - self.target_low) + self.target_low
+
+
+def usual_range(dataset: Dataset) -> tuple[Floats, Floats]:
+    """Return the 2nd and 98th percentile of every feature, float64 [d] each."""
+    return np.quantile(dataset.features, 0.02, axis=0), np.quantile(dataset.features, 0.98, axis=0)
 
 
 def train(

@@ -13,6 +13,7 @@ from fedpact.records import Field, Form, MotionStatus, NodeKind
 from fedpact.retrieval import Profile, image_profile, label_histogram, table_profile
 from fedpact.telemetry import Measurement, Reading, SubjectKey, schema_of
 from fedpact_flower.demo.clock import SimulatedClock
+from fedpact_flower.demo.learning import usual_range
 from fedpact_flower.demo.members import DATASET, RESEARCH, Cast, Hospital, derived
 from fedpact_flower.demo.settings import DemoSettings
 
@@ -90,7 +91,7 @@ def profile_of(dataset: Dataset, rows: Rows) -> Profile:
 def publish(hospital: Hospital, dataset: Dataset, rows: int, profile: Profile) -> None:
     """Publish a hospital's profile: hashed terms, columns with units and ranges, never a record."""
     image = dataset.name in _IMAGES
-    low, high = dataset.features.min(axis=0), dataset.features.max(axis=0)
+    low, high = usual_range(dataset)
     fields = [
         Field(name=name, unit=unit, low_milli=int(low[i] * 1000), high_milli=int(high[i] * 1000))
         for i, (name, unit) in enumerate(zip(dataset.feature_names, dataset.units, strict=True))

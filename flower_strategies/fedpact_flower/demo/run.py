@@ -86,7 +86,7 @@ class _Stage:
         self.clock = clock
         self.cast = cast
         self.ledger = ledger
-        self.problem = Problem.of(dataset)
+        self.problem = Problem.of(dataset, logarithms=settings.learning.logarithms)
         releases = settings.rounds * settings.learning.steps
         self.noise = noise_multiplier(settings.epsilon, settings.delta, releases)
 

@@ -16,21 +16,23 @@ class Learning:
     steps : gradient steps a round.
     rate : learning rate.
     clip : largest L2 norm of one row's gradient.
+    logarithms : whether features are taken as logarithms, as suits laboratory values.
     rows : rows of the dataset at most; None: all.
     """
 
     steps: int = 6
     rate: float = 0.5
     clip: float = 1.0
+    logarithms: bool = False
     rows: int | None = None
 
 
 LEARNING = MappingProxyType(
     {
         "diabetes": Learning(steps=6, rate=0.5),
-        "breast-cancer": Learning(steps=8, rate=1.0),
+        "breast-cancer": Learning(steps=8, rate=2.0),
         "digits": Learning(steps=8, rate=1.5),
-        "nhanes": Learning(steps=8, rate=1.0),
+        "nhanes": Learning(steps=8, rate=4.0, logarithms=True),
         "mnist": Learning(steps=8, rate=1.5, rows=6_000),
     }
 )

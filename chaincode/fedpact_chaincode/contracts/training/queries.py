@@ -67,7 +67,7 @@ class RoundState(Result, frozen=True, kw_only=True):
 @contract.query
 def rounds(ctx: Context, message: RoundsAfter) -> RoundPage:
     """Return a page of a task's rounds."""
-    found = ROUNDS.scan(ctx.state, message.task_id, after=message.after or None)
+    found = ROUNDS.scan(ctx.state, message.task_id, after=(message.after,) if message.after else None)
     return RoundPage(rounds=list(islice(found, message.limit)))
 
 
