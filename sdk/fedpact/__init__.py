@@ -12,7 +12,6 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedpact.audit.auditor import audit
     from fedpact.audit.findings import AuditReport, Finding
     from fedpact.consortium.connecting import connect
     from fedpact.consortium.founding import Consortium, FoundingRules, found
@@ -40,7 +39,6 @@ _HOME = {
     "Rejected": "fedpact_chaincode.errors",
     "Session": "fedpact.consortium.session",
     "Wallet": "fedpact.identity",
-    "audit": "fedpact.audit.auditor",
     "connect": "fedpact.consortium.connecting",
     "create_ledger": "fedpact.ledger",
     "found": "fedpact.consortium.founding",
@@ -64,7 +62,6 @@ __all__ = [
     "Rejected",
     "Session",
     "Wallet",
-    "audit",
     "connect",
     "create_ledger",
     "found",
