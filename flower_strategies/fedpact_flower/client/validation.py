@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 
-from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp.typing import ClientAppCallable
 
 from fedpact import Session
@@ -43,7 +43,8 @@ def validator(evaluate: Evaluate, member: Member | None = None) -> ClientAppCall
     def validate(message: Message, context: Context) -> Message:
         question = message.content.config_records[QUESTION]
         participants, asked = int(str(question["participants"])), integers(question, "asked")
-        models = {position: _received(message, position, cache) for position in asked}
+        given = dict(message.content.array_records)  # a view that Flower builds anew at each access
+        models = {position: _usable(given.get(score_key(position)), cache) for position in asked}
         if member is None:
             scores = _scores(models, participants, evaluate, context)
         else:
@@ -82,8 +83,7 @@ def _recorded(session: Session, call: RoundCall) -> dict[int, str]:
     return {position[update.node]: update.model for update in state.updates}
 
 
-def _received(message: Message, position: int, cache: ModelCache) -> Model | None:
-    record = message.content.array_records.get(score_key(position))
+def _usable(record: ArrayRecord | None, cache: ModelCache) -> Model | None:
     if record is None:
         return None
     try:
