@@ -17,8 +17,11 @@ REWARD = 600_000
 """Micro-credits a round, known before anyone joins."""
 
 MORTGAGE = 100_000
-MARGIN = 200_000_000
-"""A model is dropped when it is worse than the others by a fifth of their level, and by 3 deviations."""
+MARGINS = {LearningKind.REGRESSION: 500_000_000, LearningKind.CLASSIFICATION: 200_000_000}
+"""How much worse than the others a model must be to be dropped, relative to their level, 1e-9.
+
+Wider than the default, because 15 patients and noised models tell honest hospitals apart by chance.
+"""
 DAY_MS = 24 * 3600 * 1000
 
 
@@ -46,10 +49,11 @@ def fund(
     cast: Cast, dataset: Dataset, request: Request, settings: DemoSettings, clock: SimulatedClock
 ) -> Task:
     """Publish the task; all rounds are paid into escrow."""
+    kind = LearningKind(dataset.task_kind)
     terms = CreateTask(
         id=TASK,
         category=dataset.category,
-        kind=LearningKind(dataset.task_kind),
+        kind=kind,
         rounds=settings.rounds,
         deadline_ms=clock.peek() // 1_000_000 + DAY_MS,
         reward_per_round=REWARD,
@@ -57,8 +61,7 @@ def fund(
         fingerprint=request.fingerprint,
         min_mortgage=MORTGAGE,
         privacy_required=True,
-        # small validation sets need a wide margin: 15 patients tell two similar models apart by chance only
-        rules=Rules(elimination=Elimination.GUARDED, margin_nano=MARGIN),
+        rules=Rules(elimination=Elimination.GUARDED, margin_nano=MARGINS[kind]),
         request_id=request.id,
     )
     return cast.researcher.tasks.create(terms)
