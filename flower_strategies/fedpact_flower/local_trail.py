@@ -14,6 +14,7 @@ from fedpact.rules import (
     draw_validators,
     first_seed,
     judge,
+    lot,
     next_seed,
 )
 from fedpact_flower.arrays import Model
@@ -55,7 +56,7 @@ class LocalTrail:
         self._eliminated: set[str] = set()
         self._updates: dict[str, str] = {}
         self._scores: dict[str, tuple[int, ...]] = {}
-        self._global: str | None = None
+        self._earlier: set[str] = set()
 
     def now_ms(self) -> int:
         """Return 0: nobody keeps time here."""
@@ -92,14 +93,14 @@ class LocalTrail:
 
     def verdict(self, number: int) -> Verdict:
         """Judge the round on what came back."""
-        plan = self._plan
+        plan, copied = self._plan, self._copied()
         participants = tuple(
             Participant(
                 node=node,
                 organisation=node,
                 rows=self._rows.get(node, 1),
                 delivered=node in self._updates,
-                lazy=self._lazy(node),
+                lazy=node in copied,
                 asked=bool(asked),
             )
             for node, asked in zip(plan.participants, plan.asks, strict=True)
@@ -119,8 +120,8 @@ class LocalTrail:
         return verdict
 
     def record_global(self, number: int, model: Model) -> str:
-        """Remember the global model's hash: who sends it back has not trained."""
-        self._global = model.digest
+        """Remember the round's models: who hands one of them in again has not trained."""
+        self._earlier = {model.digest, *self._updates.values()}
         return model.digest
 
     def sealers(self, number: int) -> Iterator[str]:
@@ -134,7 +135,13 @@ class LocalTrail:
     def complete(self, number: int) -> None:
         """Do nothing: nobody was asked."""
 
-    def _lazy(self, node: str) -> bool:
-        update = self._updates.get(node)
-        copied = any(other != node and self._updates[other] == update for other in self._updates)
-        return update is not None and (update == self._global or copied)
+    def _copied(self) -> set[str]:
+        """Return who handed in an earlier model, or another's; whose it was is decided by lot."""
+        originals: dict[str, str] = {}
+        for node in sorted(self._updates, key=lambda node: lot(self._seed, node)):
+            originals.setdefault(self._updates[node], node)
+        return {
+            node
+            for node, update in self._updates.items()
+            if update in self._earlier or originals[update] != node
+        }

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from flwr.app import Array, ArrayRecord, Message, RecordDict
 
 from fedpact.records import Elimination, LearningKind, Rules
 from fedpact_flower.mutual_validation import MutualValidation, MutualValidationConfig
+from fedpact_flower.phases import ANSWER
 from fedpact_flower.runtime import FIRST_NODE_ID, Rounds, run_in_process
 
 NODES = 8
@@ -79,3 +81,101 @@ def test_each_model_is_validated_by_as_many_as_the_rules_say(digits):
     counts = {position: asked.count(position) for position in asked}
     assert set(counts.values()) == {3}
     assert node(6) not in strategy.conductor.plan.participants
+
+
+def tampered(digits, kind, change):
+    """The digits' app, in which node 1 changes its replies of one kind."""
+    app = digits.app()
+
+    def call(message, context):
+        reply = app(message, context)
+        if message.metadata.message_type == kind and context.node_config["partition-id"] == 1:
+            return change(message, reply) or reply
+        return reply
+
+    return call
+
+
+def fail(message, reply):
+    raise RuntimeError("no power")
+
+
+def two_models(message, reply):
+    reply.content["more"] = reply.content["arrays"]
+
+
+def other_shapes(message, reply):
+    reply.content["arrays"] = ArrayRecord([np.zeros(3)])
+
+
+def no_array(message, reply):
+    reply.content["arrays"]["bias"] = Array("float32", (10,), "numpy.ndarray", b"garbage")
+
+
+def not_finite(message, reply):
+    reply.content["arrays"]["bias"] = Array(np.full(10, np.inf, np.float32))
+
+
+def nothing(message, reply):
+    return Message(RecordDict(), reply_to=message)
+
+
+@pytest.mark.parametrize("change", [fail, two_models, other_shapes, no_array, not_finite, nothing])
+def test_a_reply_without_a_usable_model_misses_the_round(digits, change):
+    strategy = MutualValidation()
+    result = run(strategy, digits, app=tampered(digits, "train", change), rounds=2, nodes=4)
+    assert [verdict.missed for verdict in strategy.verdicts.values()] == [(node(1),)] * 2
+    assert strategy.verdicts[1].weights[1] == 0
+    assert digits.held_out(result.arrays) > 0.8
+
+
+def too_short(message, reply):
+    reply.content[ANSWER]["scores"] = [1]
+
+
+def words(message, reply):
+    reply.content[ANSWER]["scores"] = ["good", "bad"]
+
+
+@pytest.mark.parametrize("change", [fail, nothing, too_short, words])
+def test_a_reply_without_scores_misses_the_round(digits, change):
+    strategy = MutualValidation()
+    app = tampered(digits, "query.mutual_validate", change)
+    run(strategy, digits, app=app, rounds=2, nodes=4)
+    assert [verdict.missed for verdict in strategy.verdicts.values()] == [(node(1),)] * 2
+
+
+def test_nothing_is_learned_where_nobody_answers(digits):
+    def silent(message, context):
+        raise RuntimeError("no power")
+
+    strategy = MutualValidation()
+    result = run(strategy, digits, app=silent, rounds=2, nodes=3)
+    assert not result.arrays
+    assert strategy.verdicts[2].missed == (node(0), node(1), node(2))
+
+
+def test_who_sends_the_global_model_back_is_lazy(digits):
+    def lazy(message, reply):
+        reply.content["arrays"] = message.content["arrays"]
+
+    strategy = MutualValidation()
+    run(strategy, digits, app=tampered(digits, "train", lazy), rounds=2, nodes=4)
+    assert strategy.verdicts[2].lazy == (node(1),)
+    assert strategy.verdicts[2].weights[1] == 0
+
+
+def test_of_two_equal_models_one_is_a_copy(digits):
+    def copied(message, context):
+        own = dict(context.node_config)
+        if own["partition-id"] == 1:
+            context.node_config = {**own, "partition-id": 2}
+        try:
+            return digits.app()(message, context)
+        finally:
+            context.node_config = own
+
+    strategy = MutualValidation()
+    run(strategy, digits, app=copied, rounds=1, nodes=4)
+    [lazy] = strategy.verdicts[1].lazy
+    assert lazy in {node(1), node(2)}
