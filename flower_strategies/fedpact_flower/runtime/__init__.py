@@ -5,12 +5,8 @@
     result = run_in_process(
         FedAvg(), client_app, num_nodes=50, seed=7, rounds=Rounds(initial_arrays=model, num_rounds=10)
     )
-
-Importing this package switches Flower's telemetry and update check off, unless the environment says
-otherwise.
 """
 
-from fedpact_flower.runtime import flower_internals as _flower_first  # noqa: F401 - before flwr
 from fedpact_flower.runtime.errors import (
     GridClosed,
     SimulationFailure,

@@ -2,20 +2,14 @@
 
 Flower publishes `flwr.app`, `flwr.clientapp` and `flwr.serverapp`. A grid of one's own also needs the
 identity of the running task, the protobuf forms of messages and the numbers of error codes; those live
-in private modules which move between releases (checked with 1.41). Importing this module also switches
-Flower's telemetry and update check off, unless the environment already decides otherwise.
+in private modules which move between releases (checked with 1.41).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
-os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
-
-# After the switches: Flower reads them when it is first imported.
 from flwr.app import ArrayRecord, Error, Message, RecordDict
 from flwr.app.message import make_message
 from flwr.common.constant import SUPERLINK_NODE_ID as SERVER_NODE_ID
