@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from fedpact.ledger import HistoryRow, Ledger, Placement, StateRow
-from fedpact.testing import Capability, Channel, LedgerSuite, Stage
+from fedpact.testing import Capability, Channel, LedgerSuite, Stage, play
 from fedpact.testing.channels import Rules
+from fedpact.testing.script import GOLDEN
 from fedpact.wire.commits import ValidationCode
 from fedpact_network.embedded import endorser
 from fedpact_network.embedded.backend import EmbeddedBackend
@@ -36,6 +38,14 @@ class TestEmbedded(LedgerSuite):
 
     def open_ledger(self, channel: Channel, url: str) -> Ledger:
         return EmbeddedBackend.open(url, clock_ns=channel.clock_ns, chaincodes=channel.chaincodes)
+
+    def test_the_script_leaves_the_state_it_leaves_everywhere(self, tmp_path: Path) -> None:
+        if os.environ.get("FEDPACT_UPDATE_GOLDEN") == "1":
+            folder = tmp_path / "golden"
+            folder.mkdir()
+            with closing(play(self.create_ledger, folder).ledger) as ledger:
+                GOLDEN.write_text(f"{ledger.state_hash()}\n")
+        super().test_the_script_leaves_the_state_it_leaves_everywhere(tmp_path)
 
 
 def misplaced(ledger: EmbeddedLedger, transaction_id: str) -> Placement | None:

@@ -24,8 +24,8 @@ import pytest
 pytest.register_assert_rewrite(f"{__name__}.groups", f"{__name__}.stage")
 
 from fedpact.testing.channels import Capability, Channel  # noqa: E402
-from fedpact.testing.script import STATE_HASH, play  # noqa: E402
+from fedpact.testing.script import expected_state_hash, play  # noqa: E402
 from fedpact.testing.stage import Stage  # noqa: E402
 from fedpact.testing.suite import LedgerSuite  # noqa: E402
 
-__all__ = ["STATE_HASH", "Capability", "Channel", "LedgerSuite", "Stage", "play"]
+__all__ = ["Capability", "Channel", "LedgerSuite", "Stage", "expected_state_hash", "play"]

@@ -11,7 +11,7 @@ from typing import Protocol, Self, TypeVar
 
 import msgspec
 
-from fedpact.audit.auditor import audit
+from fedpact.audit import audit
 from fedpact.gateway.client import Gateway
 from fedpact.gateway.commit import Result
 from fedpact.gateway.connection import Actor, Deadlines, Retries

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from contextlib import closing
 
-from fedpact.audit.auditor import audit
+from fedpact.audit import audit
 from fedpact.gateway.local import LocalTransport
 from fedpact.ledger import LedgerView
 from fedpact.testing import probe
