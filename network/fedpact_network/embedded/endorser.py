@@ -17,11 +17,11 @@ from fedpact.wire.membership import Member, Membership
 from fedpact.wire.policies import Policy
 from fedpact.wire.proposals import ParsedProposal, parse_proposal
 from fedpact.wire.rwsets import encode
+from fedpact.wire.simulation import Simulation
 from fedpact_chaincode.chaincode import Response as Answer
 from fedpact_chaincode.stub import Stub
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.own_signatures import OwnSignatures
-from fedpact_network.embedded.simulator import Simulator
 from fedpact_network.embedded.snapshots import Snapshot, Snapshots
 
 _NS = 1_000_000_000
@@ -126,14 +126,14 @@ class Endorser:
             if snapshot.place(proposal.transaction_id) is not None:
                 text = f"duplicate transaction found [{proposal.transaction_id}]"
                 raise Refusal(RefusalCode.DUPLICATE, text, self._answers(text))
-            simulator, response = self._execute(snapshot, proposal)
-            rwset = simulator.rwset()
+            simulation, response = self._execute(snapshot, proposal)
+            rwset = simulation.rwset()
         try:
             results = encode([rwset])
         except WireError as error:
             raise Refusal(RefusalCode.MALFORMED, str(error)) from error
         version = self._chaincodes[proposal.chaincode].version
-        prp = response_payload(proposal, results, response, event=simulator.event, version=version)
+        prp = response_payload(proposal, results, response, event=simulation.event, version=version)
         envelope = assemble(proposal, prp, [self._sign(peer, prp) for peer in peers])
         limit = self._rules.config.batch.absolute_max_bytes
         if envelope.ByteSize() > limit:
@@ -168,14 +168,14 @@ class Endorser:
             raise Refusal(RefusalCode.UNKNOWN_CHAINCODE, text, self._answers(text))
         return proposal, member
 
-    def _execute(self, snapshot: Snapshot, proposal: ParsedProposal) -> tuple[Simulator, Response]:
-        simulator = Simulator(snapshot, proposal)
-        answer = self._chaincodes[proposal.chaincode].invoke(simulator)
+    def _execute(self, snapshot: Snapshot, proposal: ParsedProposal) -> tuple[Simulation, Response]:
+        simulation = Simulation(snapshot, proposal, proposal.transient)
+        answer = self._chaincodes[proposal.chaincode].invoke(simulation)
         response = Response(answer.status, answer.message, answer.payload)
         if response.status >= _REFUSED_STATUS:
             text = f"chaincode response {response.status}, {response.message}"
             raise Refusal(RefusalCode.CONTRACT_REFUSED, text, self._answers(text))
-        return simulator, response
+        return simulation, response
 
     def _choose(self, member: Member, organisations: Collection[str]) -> list[Identity]:
         if organisations:

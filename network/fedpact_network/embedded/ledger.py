@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from fedpact.ledger import HistoryRow, LedgerError, Placement, StateRow
 from fedpact_network.embedded.handler import GatewayHandler
+from fedpact_network.embedded.history import history
 from fedpact_network.embedded.node import EmbeddedNode
-from fedpact_network.embedded.simulator import history
 
 if TYPE_CHECKING:
     from fedpact.gateway.local_server import LocalServer
@@ -85,11 +85,7 @@ class EmbeddedLedger:
     def history(self, namespace: str, key: str) -> Iterator[HistoryRow]:
         """Yield the changes of a key, newest first."""
         with self.node.snapshots.view() as snapshot:
-            for change in history(snapshot, namespace, key):
-                transaction = change.transaction
-                yield HistoryRow(
-                    transaction.transaction_id, change.version, transaction.timestamp_ns, change.value
-                )
+            yield from history(snapshot.reader, namespace, key)
 
     def locate(self, transaction_id: str) -> Placement | None:
         """Return where a transaction was committed, valid or not; None if it was not."""

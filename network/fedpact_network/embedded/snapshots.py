@@ -12,8 +12,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from fedpact.wire.rwsets import Version
+from fedpact_chaincode.stub import KeyModification
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
+from fedpact_network.embedded.history import history
 from fedpact_network.embedded.reader import Place, Reader, Row
 from fedpact_network.embedded.state_cache import StateCache, StateKey
 from fedpact_network.embedded.store import Store
@@ -54,9 +55,10 @@ class Snapshot:
         """Yield (key, row) with start <= key < end in key order; an empty end is unbounded."""
         return self.reader.scan(namespace, start, end)
 
-    def changes(self, namespace: str, key: str) -> Iterator[Version]:
-        """Yield the transactions that changed a key, newest first."""
-        return self.reader.changes(namespace, key)
+    def history(self, namespace: str, key: str) -> Iterator[KeyModification]:
+        """Yield the changes of a key, newest first."""
+        for change in history(self.reader, namespace, key):
+            yield KeyModification(change.transaction_id, change.value, change.timestamp_ns)
 
     def place(self, tx_id: str) -> Place | None:
         """Return where a transaction id was committed."""

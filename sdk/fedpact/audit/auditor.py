@@ -196,7 +196,7 @@ class _Auditor:
     def _stored(self) -> None:
         check = self._findings.check
         for namespace in self._state.namespaces:
-            expected = dict(self._state.range(namespace, "", ""))
+            expected = dict(self._state.scan(namespace, "", ""))
             for row in self._ledger.state(namespace):
                 entry = expected.pop(row.key, None)
                 same = entry is not None and entry == (row.value, row.version)
@@ -204,9 +204,9 @@ class _Auditor:
             for key in expected:
                 check(Check.STATE_ROW, False, "the row is missing", transaction=key)
         for (namespace, key), changes in self._state.changes.items():
-            mine = [(c.transaction_id, c.version, c.timestamp_ns, c.value) for c in reversed(changes)]
+            mine = changes[::-1]
             try:
-                stored = [tuple(row) for row in self._ledger.history(namespace, key)]
+                stored = list(self._ledger.history(namespace, key))
             except (LookupError, ValueError):
                 stored = []
             check(Check.HISTORY, stored == mine, "the stored history is another", transaction=key)

@@ -5,22 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Container, Iterator
 
+from fedpact.ledger import HistoryRow
 from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Version
 from fedpact.wire.state_hash import StateHash
+from fedpact_chaincode.stub import KeyModification
 
 Entry = tuple[bytes, Version]
-
-
-class Change:
-    """One committed change of a key."""
-
-    __slots__ = ("timestamp_ns", "transaction_id", "value", "version")
-
-    def __init__(self, transaction_id: str, timestamp_ns: int, version: Version, value: bytes | None) -> None:
-        self.transaction_id = transaction_id
-        self.timestamp_ns = timestamp_ns
-        self.version = version
-        self.value = value
 
 
 class ReplayedState:
@@ -29,7 +19,7 @@ class ReplayedState:
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Entry]] = {}
         self._keys: dict[str, list[str]] = {}
-        self.changes: dict[tuple[str, str], list[Change]] = {}
+        self.changes: dict[tuple[str, str], list[HistoryRow]] = {}
         self._hash = StateHash()
 
     @property
@@ -46,13 +36,18 @@ class ReplayedState:
         entry = self.get(namespace, key)
         return entry[1] if entry else None
 
-    def range(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Entry]]:
+    def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Entry]]:
         """Yield (key, (value, version)) with start <= key < end in key order; an empty end is unbounded."""
         keys = self._keys.get(namespace, [])
         rows = self._rows.get(namespace, {})
         last = bisect_left(keys, end) if end else len(keys)
         for key in keys[bisect_left(keys, start) : last]:
             yield key, rows[key]
+
+    def history(self, namespace: str, key: str) -> Iterator[KeyModification]:
+        """Yield the changes of a key, newest first."""
+        for change in reversed(self.changes.get((namespace, key), [])):
+            yield KeyModification(change.transaction_id, change.value, change.timestamp_ns)
 
     def apply(self, rwsets: tuple[NamespaceRwset, ...], version: Version, tx_id: str, time_ns: int) -> None:
         """Apply the writes of a valid transaction."""
@@ -71,7 +66,7 @@ class ReplayedState:
                 elif old is not None and value is None:
                     del keys[bisect_left(keys, key)]
                 changes = self.changes.setdefault((rwset.namespace, key), [])
-                changes.append(Change(tx_id, time_ns, version, value))
+                changes.append(HistoryRow(tx_id, version, time_ns, value))
 
     def hash(self) -> str:
         """Return the state hash, hex."""
@@ -97,4 +92,4 @@ class ReplayedState:
         end = query.end
         if end and not query.exhausted:
             end += "\x00"  # a scan that stopped early protects up to the last key it read, that key included
-        return [(key, version) for key, (_, version) in self.range(namespace, query.start, end)]
+        return [(key, version) for key, (_, version) in self.scan(namespace, query.start, end)]

@@ -68,8 +68,8 @@ def test_a_view_stays_as_it_was(chain):
                     assert seen(third) == {"c": b"2", "d": b"3"}
                 assert [v.height for v in (first, second, third)] == [2, 3, 4]
                 assert [first.place("tx2"), third.place("tx2")] == [None, (2, 0, 0)]
-                assert list(first.changes("ns", "a")) == [(1, 0)]
-                assert list(third.changes("ns", "a")) == [(3, 0), (2, 0), (1, 0)]
+                assert list(first.reader.changes("ns", "a")) == [(1, 0)]
+                assert list(third.reader.changes("ns", "a")) == [(3, 0), (2, 0), (1, 0)]
 
 
 def test_a_scan_that_is_under_way_does_not_see_later_blocks(chain):
