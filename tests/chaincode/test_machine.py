@@ -34,7 +34,8 @@ from fedpact_chaincode.contracts.teams.forming import Assess
 from fedpact_chaincode.contracts.teams.recruiting import Apply, OneTeam, OpenTeam
 from fedpact_chaincode.contracts.training.appeals import AppealElimination
 from fedpact_chaincode.contracts.training.closing import RecordGlobal
-from fedpact_chaincode.contracts.training.rounds import OneRound, OpenRound, RecordScores, RecordUpdate
+from fedpact_chaincode.contracts.training.opening import OneRound, OpenRound
+from fedpact_chaincode.contracts.training.recording import RecordScores, RecordUpdate
 from fedpact_chaincode.errors import Kind, Rejected
 
 EXAMPLES, STEPS = 180, 70

@@ -17,7 +17,8 @@ from fedpact_chaincode.contracts.privacy.records import Laplace
 from fedpact_chaincode.contracts.privacy.transactions import Bound
 from fedpact_chaincode.contracts.tasks.records import TASKS, TaskStatus
 from fedpact_chaincode.contracts.training.closing import RecordGlobal
-from fedpact_chaincode.contracts.training.rounds import OneRound, OpenRound, RecordScores, RecordUpdate
+from fedpact_chaincode.contracts.training.opening import OneRound, OpenRound
+from fedpact_chaincode.contracts.training.recording import RecordScores, RecordUpdate
 from fedpact_chaincode.rules.evidence import NOT_ASKED
 from fedpact_chaincode.rules.lottery import commitment_of
 from fedpact_chaincode.state import encode

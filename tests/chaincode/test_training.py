@@ -24,6 +24,8 @@ from fedpact_chaincode.contracts.tasks.records import TASKS, TaskStatus
 from fedpact_chaincode.contracts.teams.records import SEATS, SeatStatus
 from fedpact_chaincode.contracts.training.appeals import AppealElimination
 from fedpact_chaincode.contracts.training.closing import RecordGlobal
+from fedpact_chaincode.contracts.training.opening import OneRound, OpenRound
+from fedpact_chaincode.contracts.training.recording import RecordScores, RecordUpdate
 from fedpact_chaincode.contracts.training.records import (
     APPEALED_ALREADY,
     GLOBAL_RECORDED,
@@ -42,7 +44,6 @@ from fedpact_chaincode.contracts.training.records import (
     TOO_FEW_PARTICIPANTS,
     RoundStatus,
 )
-from fedpact_chaincode.contracts.training.rounds import OneRound, OpenRound, RecordScores, RecordUpdate
 from fedpact_chaincode.errors import RECORD_EXISTS
 from fedpact_chaincode.rules.evidence import NOT_ASKED, UNAVAILABLE
 from fedpact_chaincode.rules.lottery import commitment_of

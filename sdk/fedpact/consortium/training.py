@@ -13,9 +13,10 @@ from fedpact_chaincode.contracts.privacy.records import Mechanism
 from fedpact_chaincode.contracts.tasks.records import Task
 from fedpact_chaincode.contracts.training.appeals import AppealElimination
 from fedpact_chaincode.contracts.training.closing import RecordGlobal
+from fedpact_chaincode.contracts.training.opening import OneRound, OpenRound
 from fedpact_chaincode.contracts.training.queries import RoundPage, RoundsAfter, RoundState
+from fedpact_chaincode.contracts.training.recording import RecordScores, RecordUpdate
 from fedpact_chaincode.contracts.training.records import Appeal, Round, Scores, Update
-from fedpact_chaincode.contracts.training.rounds import OneRound, OpenRound, RecordScores, RecordUpdate
 
 if TYPE_CHECKING:
     from fedpact.consortium.session import Session

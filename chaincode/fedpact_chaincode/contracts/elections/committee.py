@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fedpact_chaincode.arithmetic import median
-from fedpact_chaincode.contract import Context, Count, Event, Message, Result
+from fedpact_chaincode.contract import Context, Event, Message, Nanos, Result
 from fedpact_chaincode.contracts.elections.records import (
     APPROVALS,
     COMMITTEE_OPEN,
@@ -21,6 +21,7 @@ from fedpact_chaincode.contracts.tasks.records import (
     TaskId,
     TaskStatus,
 )
+from fedpact_chaincode.contracts.training.recording import require_quality
 from fedpact_chaincode.contracts.training.records import NOT_A_PARTICIPANT, ROUNDS, Round, RoundStatus
 from fedpact_chaincode.errors import Rejected
 from fedpact_chaincode.rules.quality import Ballot, Claim, decide
@@ -30,7 +31,7 @@ class Approve(Message, frozen=True, kw_only=True):
     """Record what one measures of the final model; see `Approval`."""
 
     task_id: TaskId
-    quality_nano: Count
+    quality_nano: Nanos
 
 
 class OneTask(Message, frozen=True, kw_only=True):
@@ -78,15 +79,22 @@ def approve(ctx: Context, message: Approve) -> Approval:
     Raises
     ------
     Rejected
-        TASK_STATUS, TASK_DEADLINE, NOT_FINAL, NOT_A_PARTICIPANT, RECORD_EXISTS.
+        TASK_STATUS, TASK_DEADLINE, NOT_FINAL, NOT_A_PARTICIPANT, SCORES_MALFORMED, RECORD_EXISTS.
     """
     task = running(ctx, message.task_id)
     round_ = _final_round(ctx, task)
     if ctx.caller.id not in _members(round_):
         raise Rejected(NOT_A_PARTICIPANT, caller=ctx.caller.id, number=round_.number)
+    require_quality(task, message.quality_nano)
     return APPROVALS.create(
         ctx.state,
-        Approval(task_id=task.id, node=ctx.caller.id, quality_nano=message.quality_nano, time_ms=ctx.time_ms),
+        Approval(
+            task_id=task.id,
+            round=round_.number,
+            node=ctx.caller.id,
+            quality_nano=message.quality_nano,
+            time_ms=ctx.time_ms,
+        ),
     )
 
 
@@ -104,7 +112,7 @@ def complete(ctx: Context, message: OneTask) -> Task:
     """
     task = running(ctx, message.task_id)
     round_ = _final_round(ctx, task)
-    approvals = list(APPROVALS.scan(ctx.state, task.id))
+    approvals = list(APPROVALS.scan(ctx.state, task.id, round_.number))
     sealed_ms = ELECTIONS.load(ctx.state, task.id, round_.number).sealed_ms or 0
     late = ctx.time_ms > sealed_ms + task.rules.score_time_ms
     claimed, approved = _tally(task, round_, approvals, late=late)
@@ -127,11 +135,11 @@ def complete(ctx: Context, message: OneTask) -> Task:
 def committee(ctx: Context, message: OneTask) -> CommitteeState:
     """Return who is asked about the final model, and what they measured."""
     task = TASKS.load(ctx.state, message.task_id)
-    approvals = list(APPROVALS.scan(ctx.state, task.id))
     try:
         round_ = _final_round(ctx, task)
     except Rejected:
-        return CommitteeState(members=[], approvals=approvals, claim_nano=None, approved=None)
+        return CommitteeState(members=[], approvals=[], claim_nano=None, approved=None)
+    approvals = list(APPROVALS.scan(ctx.state, task.id, round_.number))
     claimed, approved = _tally(task, round_, approvals, late=False)
     return CommitteeState(
         members=_members(round_), approvals=approvals, claim_nano=claimed, approved=approved

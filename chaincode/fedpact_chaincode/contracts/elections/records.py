@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fedpact_chaincode.contract import Contract, Count, Digest, Id, TimeMs
+from fedpact_chaincode.contract import Contract, Count, Digest, Id, Nanos, TimeMs
 from fedpact_chaincode.contracts.tasks.records import TaskId
 from fedpact_chaincode.errors import Kind, code
 from fedpact_chaincode.state import Map, Record
@@ -31,16 +31,17 @@ class Election(Record, frozen=True, kw_only=True):
 
 
 class Approval(Record, frozen=True, kw_only=True):
-    """A committee member's measurement of the final model on its own data, accuracy or MAE, 1e-9."""
+    """A committee member's measurement of a round's model on its own data, accuracy or MAE, 1e-9."""
 
     task_id: TaskId
+    round: Count
     node: Id
-    quality_nano: Count
+    quality_nano: Nanos
     time_ms: TimeMs
 
 
 ELECTIONS = Map("elections.election", Election, key=("task_id", "round"))
-APPROVALS = Map("elections.approval", Approval, key=("task_id", "node"))
+APPROVALS = Map("elections.approval", Approval, key=("task_id", "round", "node"))
 
 NOT_YOUR_TURN = code(600, "NOT_YOUR_TURN", Kind.FORBIDDEN, "somebody before the caller in rank has the turn")
 NO_GLOBAL_MODEL = code(
@@ -51,6 +52,13 @@ NOT_FINAL = code(603, "NOT_FINAL", Kind.FAILED_PRECONDITION, "the task's last ro
 COMMITTEE_OPEN = code(
     604, "COMMITTEE_OPEN", Kind.FAILED_PRECONDITION, "the committee has not decided, and there is time"
 )
+
+
+def succession(ranking: Sequence[str], participants: Sequence[str]) -> tuple[str, ...]:
+    """Return who may act for a round, in order: the ranking, then all other participants, so that nobody's
+    crash can stop it.
+    """
+    return (*ranking, *sorted(set(participants) - set(ranking)))
 
 
 def on_turn(ranking: Sequence[str], since_ms: int, now_ms: int, act_time_ms: int) -> Sequence[str]:

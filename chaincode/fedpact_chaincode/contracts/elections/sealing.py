@@ -15,9 +15,11 @@ from fedpact_chaincode.contracts.elections.records import (
     Election,
     contract,
     on_turn,
+    succession,
 )
 from fedpact_chaincode.contracts.tasks.life import round_closed, running
 from fedpact_chaincode.contracts.tasks.records import TaskId
+from fedpact_chaincode.contracts.training.opening import in_round
 from fedpact_chaincode.contracts.training.records import (
     ROUNDS,
     SCORES,
@@ -25,7 +27,6 @@ from fedpact_chaincode.contracts.training.records import (
     RoundNumber,
     RoundStatus,
 )
-from fedpact_chaincode.contracts.training.rounds import in_round
 from fedpact_chaincode.errors import Rejected
 from fedpact_chaincode.state import encode
 
@@ -68,7 +69,8 @@ def seal(ctx: Context, message: Seal) -> Election:
         raise Rejected(WRONG_MODEL, number=round_.number, model=round_.model.digest)
     ctx.not_before(round_.model.recorded_ms)
     election = ELECTIONS.load(ctx.state, task.id, round_.number)
-    turns = on_turn(election.ranking, round_.model.recorded_ms, ctx.time_ms, task.rules.act_time_ms)
+    order = succession(election.ranking, round_.nodes)
+    turns = on_turn(order, round_.model.recorded_ms, ctx.time_ms, task.rules.act_time_ms)
     if ctx.caller.id not in turns:
         raise Rejected(NOT_YOUR_TURN, caller=ctx.caller.id, turns=list(turns))
     sealed = ROUNDS.save(ctx.state, replace(round_, status=RoundStatus.SEALED))

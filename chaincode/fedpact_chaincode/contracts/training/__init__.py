@@ -8,7 +8,7 @@ appeals.py    coming back after an elimination
 queries.py    rounds as members read them
 """
 
-from fedpact_chaincode.contracts.training import appeals, closing, queries, rounds
+from fedpact_chaincode.contracts.training import appeals, closing, opening, queries, recording
 from fedpact_chaincode.contracts.training.records import contract
 
-__all__ = ["appeals", "closing", "contract", "queries", "rounds"]
+__all__ = ["appeals", "closing", "contract", "opening", "queries", "recording"]

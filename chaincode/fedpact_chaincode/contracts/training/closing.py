@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fedpact_chaincode.contract import Context, Count, Digest, Event, Message, Text
-from fedpact_chaincode.contracts.elections.records import ELECTIONS, Election, on_turn
+from fedpact_chaincode.contract import Context, Count, Digest, Event, Message, Nanos, Text
+from fedpact_chaincode.contracts.elections.records import (
+    ELECTIONS,
+    Election,
+    on_turn,
+    succession,
+)
 from fedpact_chaincode.contracts.tasks.life import reward, running
 from fedpact_chaincode.contracts.tasks.records import Elimination, Task, TaskId
+from fedpact_chaincode.contracts.teams.records import SEATS
 from fedpact_chaincode.contracts.teams.seats import aggregator_of, eliminate, note_lazy, note_missed
 from fedpact_chaincode.contracts.training.evidence import evidence_of
+from fedpact_chaincode.contracts.training.opening import OneRound, in_round, require_updates
+from fedpact_chaincode.contracts.training.recording import claim_original, require_quality
 from fedpact_chaincode.contracts.training.records import (
     GLOBAL_RECORDED,
     NOT_THE_AGGREGATOR,
@@ -29,7 +37,6 @@ from fedpact_chaincode.contracts.training.records import (
     Scores,
     contract,
 )
-from fedpact_chaincode.contracts.training.rounds import OneRound, in_round, require_updates
 from fedpact_chaincode.errors import Rejected
 from fedpact_chaincode.rules.judging import judge
 from fedpact_chaincode.rules.lottery import next_seed
@@ -43,7 +50,7 @@ class RecordGlobal(Message, frozen=True, kw_only=True):
     model: Digest
     size_bytes: Count
     location: Text
-    quality_nano: Count | None = None
+    quality_nano: Nanos | None = None
 
 
 class RoundClosed(Event, frozen=True, kw_only=True):
@@ -79,7 +86,7 @@ def close_round(ctx: Context, message: OneRound) -> Round:
     rows = _rows(ctx, round_)
     _require_due(ctx, task, round_, len(rows))
     updates = {update.node: update for update in UPDATES.scan(ctx.state, task.id, round_.number)}
-    verdict = RoundVerdict.of(judge(evidence_of(task, round_, updates, rows, _earlier_models(ctx, round_))))
+    verdict = RoundVerdict.of(judge(evidence_of(task, round_, updates, rows)))
     _carry_out(ctx, task, round_, verdict)
     ELECTIONS.create(ctx.state, Election(task_id=task.id, round=round_.number, ranking=verdict.ranking))
     ctx.emit(
@@ -119,13 +126,16 @@ def record_global(ctx: Context, message: RecordGlobal) -> Round:
     if round_.model is not None:
         raise Rejected(GLOBAL_RECORDED, number=round_.number, model=round_.model.digest)
     aggregator = aggregator_of(ctx, task)
-    ranking = ELECTIONS.load(ctx.state, task.id, round_.number).ranking
+    order = succession(ELECTIONS.load(ctx.state, task.id, round_.number).ranking, round_.nodes)
     # the aggregator's own time comes first, then the ranking's, one after another
     began_ms = (round_.closed_ms or 0) + task.rules.act_time_ms
-    turns = on_turn(ranking, began_ms, ctx.time_ms, task.rules.act_time_ms)
+    turns = on_turn(order, began_ms, ctx.time_ms, task.rules.act_time_ms)
     if ctx.caller.id != aggregator and ctx.caller.id not in turns:
         raise Rejected(NOT_THE_AGGREGATOR, caller=ctx.caller.id, aggregator=aggregator)
     ctx.not_before(round_.closed_ms or 0)
+    if message.quality_nano is not None:
+        require_quality(task, message.quality_nano)
+    claim_original(ctx, task.id, message.model)
     model = GlobalModel(
         digest=message.model,
         size_bytes=message.size_bytes,
@@ -158,17 +168,6 @@ def _require_due(ctx: Context, task: Task, round_: Round, rows: int) -> None:
         raise Rejected(ROUND_NOT_DUE, recorded=rows, expected=expected)
 
 
-def _earlier_models(ctx: Context, round_: Round) -> frozenset[str]:
-    """Return the models of the round before: who hands one of them in again has not trained."""
-    if round_.number == 1:
-        return frozenset()
-    before = ROUNDS.load(ctx.state, round_.task_id, round_.number - 1)
-    models = {update.model for update in UPDATES.scan(ctx.state, round_.task_id, round_.number - 1)}
-    if before.model is not None:
-        models.add(before.model.digest)
-    return frozenset(models)
-
-
 def _carry_out(ctx: Context, task: Task, round_: Round, verdict: RoundVerdict) -> None:
     for node in verdict.missed:
         note_missed(ctx, task.id, node)
@@ -177,5 +176,5 @@ def _carry_out(ctx: Context, task: Task, round_: Round, verdict: RoundVerdict) -
     for node in verdict.eliminated:
         eliminate(ctx, task.id, node)
     for participant, amount in zip(round_.participants, verdict.rewards, strict=True):
-        if amount:
-            reward(ctx, task, participant.node, amount)
+        if amount and SEATS.load(ctx.state, task.id, participant.node).present:
+            reward(ctx, task, participant.node, amount)  # the share of who has left stays in escrow

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
 from fedpact_chaincode.contracts.tasks.records import Task
 from fedpact_chaincode.contracts.training.records import Round, Scores, Update
 from fedpact_chaincode.rules.judging import Evidence, Participant
-from fedpact_chaincode.rules.lottery import lot
 
 
 def evidence_of(
@@ -15,16 +14,13 @@ def evidence_of(
     round_: Round,
     updates: Mapping[str, Update],
     rows: Mapping[str, Scores],
-    earlier: Set[str],
 ) -> Evidence:
     """Put together what the ledger holds of a round.
 
     Parameters
     ----------
     updates, rows : what was recorded, by node.
-    earlier : models of the round before; handing one in again is no work.
     """
-    lazy = copies(round_, updates, earlier)
     return Evidence(
         number=round_.number,
         seed=round_.seed,
@@ -39,7 +35,7 @@ def evidence_of(
                 organisation=participant.mspid,
                 rows=participant.rows,
                 delivered=participant.node in updates,
-                lazy=participant.node in lazy,
+                lazy=participant.node in updates and updates[participant.node].copied,
                 asked=bool(round_.asked_of(position)),
             )
             for position, participant in enumerate(round_.participants)
@@ -49,17 +45,3 @@ def evidence_of(
             for participant in round_.participants
         ),
     )
-
-
-def copies(round_: Round, updates: Mapping[str, Update], earlier: Set[str]) -> frozenset[str]:
-    """Return who recorded a copy: of an earlier model, or of an update that another recorded before.
-
-    Of equal updates the earliest is the original, ties by lot.
-    """
-    first: dict[str, str] = {}
-    copied = set()
-    for update in sorted(updates.values(), key=lambda u: (u.time_ms, lot(round_.seed, u.node))):
-        original = first.setdefault(update.model, update.node)
-        if update.model in earlier or original != update.node:
-            copied.add(update.node)
-    return frozenset(copied)

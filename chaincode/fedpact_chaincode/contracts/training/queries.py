@@ -10,6 +10,7 @@ import msgspec
 from fedpact_chaincode.contract import Context, Message, Result
 from fedpact_chaincode.contracts.elections.records import ELECTIONS, Election
 from fedpact_chaincode.contracts.tasks.records import TaskId
+from fedpact_chaincode.contracts.training.opening import OneRound
 from fedpact_chaincode.contracts.training.records import (
     ROUNDS,
     SCORES,
@@ -22,7 +23,6 @@ from fedpact_chaincode.contracts.training.records import (
     Update,
     contract,
 )
-from fedpact_chaincode.contracts.training.rounds import OneRound
 
 
 class RoundsAfter(Message, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from fedpact_chaincode.contract import Contract, Count, Digest, Id, Text, TimeMs
+from fedpact_chaincode.contract import Contract, Count, Digest, Id, Nanos, Text, TimeMs
 from fedpact_chaincode.contracts.privacy.records import Mechanisms
 from fedpact_chaincode.contracts.tasks.records import TaskId
 from fedpact_chaincode.errors import Kind, code
@@ -25,7 +25,6 @@ MAX_PARTICIPANTS = 1000
 RoundNumber = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Score = Annotated[int, msgspec.Meta(ge=-2, le=10**18, description="1e-9; -1 unavailable, -2 not asked")]
 ScoreRow = Annotated[tuple[Score, ...], msgspec.Meta(max_length=MAX_PARTICIPANTS)]
-Nano = Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)]
 
 
 class RoundStatus(StrEnum):
@@ -88,7 +87,7 @@ class GlobalModel(Record, frozen=True, kw_only=True):
     digest: Digest
     size_bytes: Count
     location: Text
-    quality_nano: Count | None
+    quality_nano: Nanos | None
     recorded_by: Id
     recorded_ms: TimeMs
 
@@ -131,6 +130,11 @@ class Round(Record, frozen=True, kw_only=True):
                 return position
         return None
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The participants' ids, by position."""
+        return tuple(participant.node for participant in self.participants)
+
     def asked_of(self, position: int) -> tuple[int, ...]:
         """Return the models that a participant is asked about, by position."""
         if self.asked:
@@ -147,6 +151,7 @@ class Update(Record, frozen=True, kw_only=True):
     model, size_bytes, location : SHA-256 of the model, its length, where it is kept.
     events : the privacy mechanisms that its release applied; charged to the dataset's budget.
     spent_nano : epsilon of the budget spent after it, 1e-9.
+    copied : whether somebody had recorded this very model in the task before.
     commitment : SHA-256 of the secret that its scores reveal.
     """
 
@@ -158,8 +163,20 @@ class Update(Record, frozen=True, kw_only=True):
     location: Text
     events: Mechanisms
     spent_nano: Count
+    copied: bool
     commitment: Digest
     time_ms: TimeMs
+
+
+class Original(Record, frozen=True, kw_only=True):
+    """Who first recorded a model in a task, as an update or as a global model: all others copied it.
+
+    Kept by hash, so that of two who record the same model the ledger's order decides, not their clocks.
+    """
+
+    task_id: TaskId
+    model: Digest
+    node: Id
 
 
 class Scores(Record, frozen=True, kw_only=True):
@@ -190,6 +207,7 @@ class Appeal(Record, frozen=True, kw_only=True):
 
 ROUNDS = Map("training.round", Round, key=("task_id", "number"))
 UPDATES = Map("training.update", Update, key=("task_id", "round", "node"))
+ORIGINALS = Map("training.original", Original, key=("task_id", "model"))
 SCORES = Map("training.scores", Scores, key=("task_id", "round", "node"))
 APPEALS = Map("training.appeal", Appeal, key=("task_id", "node"))
 
