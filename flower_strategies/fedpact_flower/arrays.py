@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ import numpy as np
 from flwr.app import Array as FlowerArray
 from flwr.app import ArrayRecord
 
-from fedpact.models import Array, encode_tensors
+from fedpact.models import Array, hash_tensors
+from fedpact_flower.npy import array_of
 
 DEFAULT_CACHE_BYTES = 256 * 1024 * 1024
 
@@ -56,14 +56,12 @@ def model_of(record: ArrayRecord) -> Model:
         It has no canonical form.
     """
     try:
-        arrays = {name: array.numpy() for name, array in record.items()}
-        data = encode_tensors(arrays)
+        arrays = {name: array_of(array) for name, array in record.items()}
+        digest, size_bytes = hash_tensors(arrays)
     # numpy and Flower raise whatever they like on hostile bytes; all of it means the same
     except Exception as error:
         raise UnusableModel(f"{type(error).__name__}: {error}"[:200]) from None
-    for array in arrays.values():
-        array.flags.writeable = False
-    return Model(arrays, hashlib.sha256(data).hexdigest(), len(data))
+    return Model(arrays, digest, size_bytes)
 
 
 def record_of(arrays: Mapping[str, Array]) -> ArrayRecord:

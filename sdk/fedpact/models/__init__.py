@@ -4,7 +4,7 @@ from fedpact.models.errors import ModelCode, ModelError
 from fedpact.models.recipients import KeyAgreement
 from fedpact.models.sealed import ModelHeader, Verifier
 from fedpact.models.store import ModelRef, ModelStore
-from fedpact.models.tensors import Array, decode_tensors, encode_tensors
+from fedpact.models.tensors import Array, decode_tensors, encode_tensors, hash_tensors
 
 __all__ = [
     "Array",
@@ -17,4 +17,5 @@ __all__ = [
     "Verifier",
     "decode_tensors",
     "encode_tensors",
+    "hash_tensors",
 ]

@@ -7,6 +7,7 @@ change when a library orders its header differently one day.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -52,22 +53,26 @@ def encode_tensors(arrays: Mapping[str, Array]) -> bytes:
     ModelError
         MALFORMED if a name or a type cannot be stored.
     """
-    if not 1 <= len(arrays) <= MAX_TENSORS:
-        raise ModelError(ModelCode.MALFORMED, f"a model has 1 to {MAX_TENSORS} tensors, not {len(arrays)}")
-    for name, array in arrays.items():
-        _check(name, array)
-    header: dict[str, dict[str, object]] = {}
-    parts: list[bytes] = []
-    end = 0
-    for name in sorted(arrays, key=lambda name: (_RANK[arrays[name].dtype.name], name.encode())):
-        array = arrays[name]
-        parts.append(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
-        begin, end = end, end + len(parts[-1])
-        dtype = DTYPES[array.dtype.name]
-        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    return b"".join([struct.pack("<Q", len(text)), text, *parts])
+    return b"".join(_pieces(arrays))
+
+
+def hash_tensors(arrays: Mapping[str, Array]) -> tuple[str, int]:
+    """Return SHA-256 (hex) and length of the canonical bytes, without putting them together.
+
+    Parameters
+    ----------
+    arrays : as for `encode_tensors`.
+
+    Raises
+    ------
+    ModelError
+        As `encode_tensors`.
+    """
+    digest, size = hashlib.sha256(), 0
+    for piece in _pieces(arrays):
+        digest.update(piece)
+        size += len(piece)
+    return digest.hexdigest(), size
 
 
 def decode_tensors(data: bytes) -> dict[str, Array]:
@@ -91,8 +96,30 @@ def decode_tensors(data: bytes) -> dict[str, Array]:
     return arrays
 
 
-def _check(name: str, array: Array) -> None:
-    if not isinstance(array, np.ndarray) or array.dtype.name not in DTYPES:
+def _pieces(arrays: Mapping[str, Array]) -> list[bytes | memoryview]:
+    """Return the canonical bytes in pieces: the header, then each array's own memory where it fits."""
+    if not 1 <= len(arrays) <= MAX_TENSORS:
+        raise ModelError(ModelCode.MALFORMED, f"a model has 1 to {MAX_TENSORS} tensors, not {len(arrays)}")
+    types = {name: _check(name, array) for name, array in arrays.items()}
+    header: dict[str, dict[str, object]] = {}
+    contents: list[memoryview] = []
+    end = 0
+    for name in sorted(arrays, key=lambda name: (_RANK[types[name]], name.encode())):
+        array = arrays[name]
+        plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        contents.append(plain.reshape(-1).view(np.uint8).data)
+        begin, end = end, end + plain.nbytes
+        dtype = DTYPES[types[name]]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return [struct.pack("<Q", len(text)) + text, *contents]
+
+
+def _check(name: str, array: Array) -> str:
+    """Return the type's name of an array that can be stored under a name."""
+    kind_name = array.dtype.name if isinstance(array, np.ndarray) else ""
+    if kind_name not in DTYPES:
         kind = getattr(array, "dtype", type(array).__name__)
         raise ModelError(ModelCode.MALFORMED, f"tensor {name!r:.80} is of type {kind}, not of a numeric type")
     if array.ndim > MAX_DIMENSIONS:
@@ -103,3 +130,4 @@ def _check(name: str, array: Array) -> None:
         name.encode()
     except UnicodeEncodeError:
         raise ModelError(ModelCode.MALFORMED, f"a tensor cannot be called {name!r:.80}") from None
+    return kind_name

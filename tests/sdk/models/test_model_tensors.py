@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 from safetensors.numpy import save
 
-from fedpact.models import ModelCode, ModelError, decode_tensors, encode_tensors
+from fedpact.models import ModelCode, ModelError, decode_tensors, encode_tensors, hash_tensors
 from fedpact.models.tensors import DTYPES
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
@@ -110,3 +110,9 @@ def test_other_bytes_are_refused(data):
     with pytest.raises(ModelError) as refused:
         decode_tensors(data)
     assert refused.value.code is ModelCode.MALFORMED
+
+
+@given(models)
+def test_the_hash_is_that_of_the_bytes(model):
+    data = encode_tensors(model)
+    assert hash_tensors(model) == (hashlib.sha256(data).hexdigest(), len(data))
