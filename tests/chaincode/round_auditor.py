@@ -89,7 +89,8 @@ def audit_round(auditor: Auditor, old: Row | None, new: Row | None) -> None:
         assert election["ranking"] == new["verdict"]["ranking"]
         assert (election["sealed_by"] is not None) == (new["status"] == "sealed")
     if election and new["status"] == "sealed":
-        rank = election["ranking"].index(election["sealed_by"])
+        others = {person["node"] for person in new["participants"]} - set(election["ranking"])
+        rank = [*election["ranking"], *sorted(others)].index(election["sealed_by"])
         turn_ms = new["model"]["recorded_ms"] + rank * task["rules"]["act_time_ms"]
         assert election["sealed_ms"] >= turn_ms, "sealed before its turn"
         assert election["seal"] == _seal(auditor, place)
@@ -144,10 +145,9 @@ def _verdict(task: Row, round_: Row, updates: dict[str, Row], scores: dict[str, 
         assert earned[node] == 0
     for node in {*verdict["lazy"], *verdict["eliminated"], *(set(nodes) - updates.keys())}:
         assert weight[node] == 0
-    first: dict[str, str] = {}
-    for update in sorted(updates.values(), key=lambda row: row["time_ms"]):
-        original = first.setdefault(update["model"], update["node"])
-        assert original == update["node"] or update["node"] in verdict["lazy"]
+    assert {update["node"] for update in updates.values() if update["copied"]} == set(verdict["lazy"])
+    originals = Counter(update["model"] for update in updates.values() if not update["copied"])
+    assert max(originals.values(), default=1) == 1, "one model has two authors"
     for position, person in enumerate(people):
         total = sum(
             row["scores"][position]

@@ -1,4 +1,4 @@
-"""The papers' rules, recomputed from the records alone: payments and what they conserve."""
+"""The papers' rules, recomputed from the records alone: verdicts, elections and payments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from typing import TypeVar
 from fedpact.audit.findings import Check, Findings
 from fedpact.audit.replayed_state import ReplayedState
 from fedpact_chaincode.contracts.credit.records import ACCOUNTS, ENTRIES, SUPPLY
+from fedpact_chaincode.contracts.elections.records import ELECTIONS, succession
+from fedpact_chaincode.contracts.tasks.records import TASKS
+from fedpact_chaincode.contracts.training.evidence import evidence_of
+from fedpact_chaincode.contracts.training.records import (
+    ROUNDS,
+    SCORES,
+    UPDATES,
+    RoundStatus,
+    RoundVerdict,
+    Scores,
+    Update,
+)
+from fedpact_chaincode.rules.judging import judge
 from fedpact_chaincode.state import Map, Record
 
 R = TypeVar("R", bound=Record)
@@ -16,7 +29,8 @@ NAMESPACE = "fedpact"
 
 
 def check_records(state: ReplayedState, findings: Findings) -> None:
-    """Recompute every payment's books from the replayed records."""
+    """Recompute every verdict, election and payment from the replayed records."""
+    _check_rounds(state, findings)
     _check_payments(state, findings)
 
 
@@ -25,6 +39,41 @@ def records(state: ReplayedState, kind: Map[R]) -> Iterator[R]:
     start = kind.key_of()
     for _, (value, _) in state.scan(NAMESPACE, start, start + "\U0010ffff"):
         yield kind.decode(value)
+
+
+def _check_rounds(state: ReplayedState, findings: Findings) -> None:
+    """Every verdict follows from the recorded updates and scores, every leader from the verdict."""
+    tasks = {task.id: task for task in records(state, TASKS)}
+    elections = {(e.task_id, e.round): e for e in records(state, ELECTIONS)}
+    updates: dict[tuple[str, int], dict[str, Update]] = defaultdict(dict)
+    rows: dict[tuple[str, int], dict[str, Scores]] = defaultdict(dict)
+    for update in records(state, UPDATES):
+        updates[update.task_id, update.round][update.node] = update
+    for row in records(state, SCORES):
+        rows[row.task_id, row.round][row.node] = row
+    paid: dict[str, int] = defaultdict(int)
+    for round_ in records(state, ROUNDS):
+        if round_.verdict is None:
+            continue
+        place = (round_.task_id, round_.number)
+        name = f"{round_.task_id} round {round_.number}"
+        evidence = evidence_of(tasks[round_.task_id], round_, updates[place], rows[place])
+        same = round_.verdict == RoundVerdict.of(judge(evidence))
+        findings.check(Check.VERDICT, same, "the scores lead to another verdict", transaction=name)
+        election = elections.get(place)
+        fits = election is not None and election.ranking == round_.verdict.ranking
+        findings.check(Check.ELECTION, fits, "the ranking is not the verdict's", transaction=name)
+        if election is not None and round_.status is RoundStatus.SEALED:
+            order = succession(election.ranking, round_.nodes)
+            findings.check(
+                Check.ELECTION, election.sealed_by in order, "sealed by a stranger", transaction=name
+            )
+        for participant, amount in zip(round_.participants, round_.verdict.rewards, strict=True):
+            paid[participant.node] += amount
+    for account in records(state, ACCOUNTS):
+        right = account.earned == paid.pop(account.id, 0)
+        findings.check(Check.PAYMENT, right, "earned is not the sum of its rewards", transaction=account.id)
+    findings.check(Check.PAYMENT, not any(paid.values()), f"never paid: {sorted(paid)}")
 
 
 def _check_payments(state: ReplayedState, findings: Findings) -> None:

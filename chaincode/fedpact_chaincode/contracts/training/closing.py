@@ -86,6 +86,8 @@ def close_round(ctx: Context, message: OneRound) -> Round:
     rows = _rows(ctx, round_)
     _require_due(ctx, task, round_, len(rows))
     updates = {update.node: update for update in UPDATES.scan(ctx.state, task.id, round_.number)}
+    gone = [node for node in round_.nodes if not SEATS.load(ctx.state, task.id, node).present]
+    round_ = replace(round_, closed_ms=ctx.time_ms, absent=tuple(gone))
     verdict = RoundVerdict.of(judge(evidence_of(task, round_, updates, rows)))
     _carry_out(ctx, task, round_, verdict)
     ELECTIONS.create(ctx.state, Election(task_id=task.id, round=round_.number, ranking=verdict.ranking))
@@ -105,7 +107,6 @@ def close_round(ctx: Context, message: OneRound) -> Round:
         replace(
             round_,
             status=RoundStatus.CLOSED,
-            closed_ms=ctx.time_ms,
             next_seed=next_seed(round_.seed, secrets),
             verdict=verdict,
         ),
@@ -176,5 +177,5 @@ def _carry_out(ctx: Context, task: Task, round_: Round, verdict: RoundVerdict) -
     for node in verdict.eliminated:
         eliminate(ctx, task.id, node)
     for participant, amount in zip(round_.participants, verdict.rewards, strict=True):
-        if amount and SEATS.load(ctx.state, task.id, participant.node).present:
-            reward(ctx, task, participant.node, amount)  # the share of who has left stays in escrow
+        if amount:
+            reward(ctx, task, participant.node, amount)

@@ -34,7 +34,7 @@ def evidence_of(
                 node=participant.node,
                 organisation=participant.mspid,
                 rows=participant.rows,
-                delivered=participant.node in updates,
+                delivered=participant.node in updates and participant.node not in round_.absent,
                 lazy=participant.node in updates and updates[participant.node].copied,
                 asked=bool(round_.asked_of(position)),
             )

@@ -87,8 +87,8 @@ def record_update(ctx: Context, message: RecordUpdate) -> Update:
     ------
     Rejected
         TASK_STATUS, TASK_DEADLINE, RECORD_NOT_FOUND, ROUND_STATUS, NOT_A_PARTICIPANT, NOT_SEATED,
-        ROUND_DEADLINE, TIME_RUNS_BACKWARDS, PRIVACY_REQUIRED, NO_BUDGET, BUDGET_EXHAUSTED, RECORD_EXISTS for a
-        second one.
+        ROUND_DEADLINE, TIME_RUNS_BACKWARDS, PRIVACY_REQUIRED, NO_BUDGET, BUDGET_EXHAUSTED; RECORD_EXISTS for
+        a second one.
     """
     task = running(ctx, message.task_id)
     round_ = in_round(ctx, message.task_id, message.number, RoundStatus.UPDATES)

@@ -106,6 +106,7 @@ class Round(Record, frozen=True, kw_only=True):
     seed : of this round's draws; `next_seed`, from the revealed secrets, of the next one's.
     opened_ms, updates_due_ms, scores_due_ms : when it was opened; until when updates and scores are taken.
     closed_ms : when the verdict was computed.
+    absent : participants that had left the team by then; their updates do not count.
     """
 
     task_id: TaskId
@@ -119,6 +120,7 @@ class Round(Record, frozen=True, kw_only=True):
     updates_due_ms: TimeMs
     scores_due_ms: TimeMs | None = None
     closed_ms: TimeMs | None = None
+    absent: tuple[Id, ...] = ()
     next_seed: Digest | None = None
     verdict: RoundVerdict | None = None
     model: GlobalModel | None = None
