@@ -30,7 +30,9 @@ class LedgerError(Exception):
 
     Attributes
     ----------
-    code : `UNKNOWN_SCHEME`, `LEDGER_EXISTS`, `NO_SUCH_LEDGER`, `LEDGER_BUSY`, `LEDGER_DAMAGED`; stable.
+    code : stable. `UNKNOWN_SCHEME`, `LEDGER_EXISTS`, `NO_SUCH_LEDGER`; `LEDGER_BUSY`: another node has it;
+        `LEDGER_DAMAGED`: what is stored does not hold together; `KEYS_UNUSABLE`: the identities of its node
+        are missing, damaged, expired or not of the channel, so that it can be read but not run.
     url : the ledger's URL.
     """
 
@@ -174,7 +176,7 @@ def open_ledger(url: str, *, clock_ns: ClockNs = time.time_ns) -> Ledger:
     Raises
     ------
     LedgerError
-        UNKNOWN_SCHEME, NO_SUCH_LEDGER, LEDGER_BUSY, LEDGER_DAMAGED.
+        UNKNOWN_SCHEME, NO_SUCH_LEDGER, LEDGER_BUSY, LEDGER_DAMAGED, KEYS_UNUSABLE.
     """
     return find_backend(url).open(url, clock_ns=clock_ns)
 

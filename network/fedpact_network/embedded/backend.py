@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from fedpact.identity import IdentityError
 from fedpact.ledger import ClockNs, LedgerError
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from fedpact.wire.config import ChannelConfig
     from fedpact_network.embedded.endorser import Executable
     from fedpact_network.embedded.inspection import InspectedLedger
+    from fedpact_network.embedded.keys import NodeKeys
     from fedpact_network.embedded.ledger import EmbeddedLedger
     from fedpact_network.embedded.store import Store
 
@@ -91,7 +91,7 @@ class EmbeddedBackend:
         Raises
         ------
         LedgerError
-            NO_SUCH_LEDGER, LEDGER_BUSY, LEDGER_DAMAGED.
+            NO_SUCH_LEDGER, LEDGER_BUSY, LEDGER_DAMAGED, KEYS_UNUSABLE.
         """
         path = _path(url)
         if not path.is_file():
@@ -146,7 +146,6 @@ def _run(
     """Start a node on a database that is held; release it if that fails."""
     from sqlalchemy.exc import DatabaseError
 
-    from fedpact_network.embedded.keys import NodeKeys, keys_folder
     from fedpact_network.embedded.ledger import EmbeddedLedger
     from fedpact_network.embedded.node import EmbeddedNode, NodeSettings
     from fedpact_network.embedded.recovery import DamagedLedgerError, recover
@@ -157,17 +156,27 @@ def _run(
         chaincodes = {consortium.NAME: consortium.chaincode()}
     try:
         config = recover(store)
-        keys = NodeKeys.load(keys_folder(_path(url)))
+        keys = _load_keys(url, config, clock_ns() / 1_000_000_000)
         return EmbeddedLedger(url, EmbeddedNode(store, NodeSettings(config, keys, chaincodes, clock_ns)))
     except (DamagedLedgerError, DatabaseError) as error:
         store.close()
         raise LedgerError("LEDGER_DAMAGED", url, str(error)) from error
-    except IdentityError as error:
-        store.close()
-        raise LedgerError("LEDGER_DAMAGED", url, f"the node's keys: {error}") from error
     except BaseException:
         store.close()
         raise
+
+
+def _load_keys(url: str, config: ChannelConfig, at_s: float) -> NodeKeys:
+    """Read the node's identities, which must be valid peers and orderer of the channel at this time."""
+    from fedpact_network.embedded.keys import NodeKeys, keys_folder
+    from fedpact_network.embedded.node import check_keys
+
+    try:
+        keys = NodeKeys.load(keys_folder(_path(url)))
+        check_keys(keys, config.membership(), at_s)
+    except ValueError as error:  # an IdentityError is one
+        raise LedgerError("KEYS_UNUSABLE", url, f"the node's keys: {error}") from error
+    return keys
 
 
 def _path(url: str) -> Path:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from fabric_protos.common import common_pb2
 
 from fedpact.gateway.transport import Status, TransportError
-from fedpact.ledger import LedgerError, create_ledger, open_ledger
+from fedpact.identity import Wallet
+from fedpact.ledger import LedgerError, create_ledger, inspect_ledger, open_ledger
 from fedpact.wire.blocks import parse_block
 from fedpact.wire.commits import Update, ValidationCode, commit_hash
 from fedpact.wire.config import BatchRules
@@ -290,8 +292,36 @@ def test_keys_lie_beside_the_database_and_never_in_it(world):
     shutil.rmtree(folder)
     with pytest.raises(LedgerError) as caught:
         world.open()
-    assert caught.value.code == "LEDGER_DAMAGED"
+    assert caught.value.code == "KEYS_UNUSABLE"
     assert "keys" in str(caught.value)
+
+
+def test_a_node_whose_certificates_have_expired_says_so_and_lets_go(world):
+    world.create().close()
+    now_ns = world.offset_ns
+    world.offset_ns = 100 * 365 * 86_400 * 10**9
+    with pytest.raises(LedgerError, match=r"cannot act as peer: EXPIRED") as caught:
+        world.open()
+    assert caught.value.code == "KEYS_UNUSABLE"
+    with closing(inspect_ledger(world.url)) as ledger:
+        assert ledger.height() == 1
+    world.offset_ns = now_ns
+    assert world.open().height() == 1
+
+
+def test_keys_that_are_not_of_the_channel_do_not_run_it(world):
+    world.create().close()
+    wallet = Wallet(world.folder / "ledger.db.keys")
+    wallet.put("orderer", world.alice)
+    with pytest.raises(LedgerError, match="cannot act as orderer") as caught:
+        world.open()
+    assert caught.value.code == "KEYS_UNUSABLE"
+    wallet.put("orderer", world.orderer())
+    for mspid in world.authorities:
+        wallet.remove(f"peer.{mspid}")
+    with pytest.raises(LedgerError, match="needs peers") as caught:
+        world.open()
+    assert caught.value.code == "KEYS_UNUSABLE"
 
 
 def test_a_node_does_not_start_with_keys_that_nobody_would_accept(world):

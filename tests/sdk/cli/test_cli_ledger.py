@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
+from fedpact import Consortium
+from fedpact.identity import Wallet
 
 
 @pytest.fixture
@@ -66,3 +70,16 @@ def test_what_is_no_ledger_exits_with_3(fedpact, tmp_path: Path) -> None:
     file.write_text("something else, and long enough to be read as a header of a database file, or not " * 3)
     assert "LEDGER_DAMAGED" in fedpact.refused("audit", f"embedded://{file}", code=3)
     assert "UNKNOWN_SCHEME" in fedpact.refused("ledger", "state", str(file), code=3)
+
+
+def test_a_node_with_an_expired_certificate_exits_with_3_and_can_still_be_audited(fedpact, url: str) -> None:
+    authority = Consortium.open(fedpact.home).authorities["AlphaMSP"]
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    expired = authority.issue("peer0", role=None, ou="peer", not_after=past)
+    Wallet(fedpact.home / "ledger.db.keys").put("peer.AlphaMSP", expired)
+    said = fedpact.refused(
+        "consortium", "propose", "m", "issue_credit", "AlphaMSP", who="AlphaMSP/admin", code=3
+    )
+    assert "KEYS_UNUSABLE" in said
+    assert "EXPIRED" in said
+    assert fedpact.ok("audit", url).one["ok"]
