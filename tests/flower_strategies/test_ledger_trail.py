@@ -11,7 +11,7 @@ from fedpact.records import Elimination, Laplace, LearningKind, RoundStatus, Rul
 from fedpact_flower.client import approve, identify, recorded_client, seal, serve, validator
 from fedpact_flower.ledger_trail import LedgerTrail, RoundNotSealed
 from fedpact_flower.mutual_validation import MutualValidation
-from fedpact_flower.phases import ANSWER
+from fedpact_flower.phases import ANSWER, APPROVE, MODEL
 from fedpact_flower.recorded import Recorded
 from fedpact_flower.runtime import Rounds, run_in_process
 
@@ -223,6 +223,21 @@ def test_a_round_that_nobody_seals_ends_the_run(federation, play, digits):
     team = federation(3)
     with pytest.raises(RoundNotSealed, match="round 1 of task task"):
         play(team, MutualValidation(trail=team.trail()), app=sealing(team, digits, idle=lambda rank: True))
+
+
+def test_nothing_is_approved_but_the_recorded_model(federation, play, digits):
+    team = federation(4, rounds=1)
+    honest = digits.app(team.member())
+
+    def app(message, context):
+        if message.metadata.message_type == APPROVE and partition_of(context) == 1:
+            message.content[MODEL] = digits.initial
+        return honest(message, context)
+
+    play(team, MutualValidation(trail=team.trail()), app=app)
+    approved = {approval.node for approval in team.requester.training.committee("task").approvals}
+    assert approved == {team.node_id(0), team.node_id(2), team.node_id(3)}
+    assert team.requester.tasks.get("task").status is TaskStatus.COMPLETED
 
 
 def test_a_node_cannot_pass_for_another(federation, play, digits):
