@@ -68,6 +68,21 @@ class Placement(NamedTuple):
     code: int
 
 
+class Counts(NamedTuple):
+    """How many rows are stored, of all namespaces and keys, whether or not anything ever wrote them.
+
+    Attributes
+    ----------
+    state : present keys.
+    history : changes of keys by valid transactions.
+    transactions : transaction ids, of valid and invalid transactions.
+    """
+
+    state: int
+    history: int
+    transactions: int
+
+
 class LedgerView(Protocol):
     """What can be read of a ledger: committed blocks only, also beside writers."""
 
@@ -93,6 +108,9 @@ class LedgerView(Protocol):
 
     def locate(self, transaction_id: str) -> Placement | None:
         """Return where a transaction was committed, valid or not; None if it was not."""
+
+    def counts(self) -> Counts:
+        """Count everything that is stored beside the blocks; nothing may hide in what nobody asks for."""
 
     def state_hash(self) -> str:
         """Return the hash (hex) of all (namespace, key, value): of content only, however blocks were cut."""

@@ -20,13 +20,13 @@ from sqlalchemy import Select, bindparam, create_engine, func, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
-from fedpact.ledger import HistoryRow, LedgerError, Placement, StateRow
+from fedpact.ledger import Counts, HistoryRow, LedgerError, Placement, StateRow
 from fedpact.wire.blocks import parse_block
 from fedpact.wire.config import ChannelConfig
 from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Version
-from fedpact_network.embedded.schema import ABOUT, BLOCKS, HISTORY, STATE, TRANSACTIONS, VERSION
+from fedpact_network.embedded.schema import ABOUT, BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS, VERSION
 
 PAGE_ROWS = 512
 _CACHED_BLOCKS = 8
@@ -161,6 +161,10 @@ class InspectedLedger:
         """Return where a transaction was committed, valid or not; None if it was not."""
         found = self._rows(_PLACE, id=transaction_id)
         return Placement(*found[0]) if found else None
+
+    def counts(self) -> Counts:
+        """Count the rows of state, history and transactions. O(rows)."""
+        return Counts(*self._rows(COUNTS)[0])
 
     def state_hash(self) -> str:
         """Return the state hash that is stored with the last block."""

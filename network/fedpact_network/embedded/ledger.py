@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fedpact.ledger import HistoryRow, LedgerError, Placement, StateRow
+from fedpact.ledger import Counts, HistoryRow, LedgerError, Placement, StateRow
 from fedpact_network.embedded.handler import GatewayHandler
 from fedpact_network.embedded.history import history
 from fedpact_network.embedded.node import EmbeddedNode
@@ -92,6 +92,11 @@ class EmbeddedLedger:
         with self.node.snapshots.view() as snapshot:
             place = snapshot.reader.place(transaction_id)
         return None if place is None else Placement(*place)
+
+    def counts(self) -> Counts:
+        """Count the rows of state, history and transactions. O(rows)."""
+        with self.node.snapshots.view() as snapshot:
+            return snapshot.reader.counts()
 
     def state_hash(self) -> str:
         """Return the hash (hex) of the present state's content."""

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection, RootTransaction
 
+from fedpact.ledger import Counts
 from fedpact.wire.rwsets import Version
-from fedpact_network.embedded.schema import BLOCKS, HISTORY, STATE, TRANSACTIONS
+from fedpact_network.embedded.schema import BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS
 
 PAGE_ROWS = 512
 """Rows that a scan fetches at a time."""
@@ -159,6 +160,11 @@ class Reader:
                 ids = tx_ids[first : first + PAGE_ROWS]
                 found.update(self._connection.execute(_KNOWN, {"ids": ids}).scalars())
         return found
+
+    def counts(self) -> Counts:
+        """Return how many rows there are. O(rows)."""
+        with self._lock:
+            return Counts(*self._connection.execute(COUNTS).one())
 
     def block(self, number: int) -> bytes | None:
         """Return a serialised block."""

@@ -6,7 +6,7 @@ queries promise, and PostgreSQL's text cannot hold the U+0000 of composite keys.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, Integer, LargeBinary, MetaData, Table, Text, func, select
 
 VERSION = "1"
 """Of this layout; a database of another one is refused."""
@@ -65,3 +65,8 @@ HISTORY = Table(
     sqlite_with_rowid=False,
 )
 """Which valid transactions changed a key; the values are read from the blocks, which are the proof."""
+
+COUNTS = select(
+    *[select(func.count()).select_from(table).scalar_subquery() for table in (STATE, HISTORY, TRANSACTIONS)]
+)
+"""Rows of the state, the history and the transactions, as `fedpact.ledger.Counts`. O(rows)."""

@@ -36,7 +36,8 @@ def audit(
 
     Every block's number, hashes and orderer signature; every transaction's signatures, endorsement
     policy, duplicates, versions and recorded verdict; every valid transaction's contract, executed again;
-    commit and state hash after every block; then every stored state row and history against the replay;
+    commit and state hash after every block; then every stored state row, history and transaction id against
+    the replay, and that there are no others;
     and every verdict, election and payment against the papers' rules, from the records alone.
 
     Parameters
@@ -63,6 +64,7 @@ class _Auditor:
         self._commit = b""
         self._genesis = ""
         self._transactions = 0
+        self._owned_ids = 0
         self._height = 0
         self._time_s = 0.0
 
@@ -162,6 +164,7 @@ class _Auditor:
         self._findings.check(Check.COMMIT_HASH, same, f"replayed {self._commit.hex()}", block=number)
 
     def _indexed(self, transaction: str, mine: Placement) -> None:
+        self._owned_ids += 1
         stored = self._ledger.locate(transaction)
         self._findings.check(
             Check.TRANSACTION_INDEX,
@@ -210,8 +213,20 @@ class _Auditor:
             except (LookupError, ValueError):
                 stored = []
             check(Check.HISTORY, stored == mine, "the stored history is another", transaction=key)
+        self._counted()
         total = self._ledger.state_hash()
         check(Check.STATE_HASH, total == self._state.hash(), f"stored {total}", block=self._height - 1)
+
+    def _counted(self) -> None:
+        """Find rows that no block accounts for: every row that one does was looked up already."""
+        stored = self._ledger.counts()
+        changes = sum(map(len, self._state.changes.values()))
+        for check, found, mine in (
+            (Check.STATE_ROW, stored.state, self._state.rows),
+            (Check.HISTORY, stored.history, changes),
+            (Check.TRANSACTION_INDEX, stored.transactions, self._owned_ids),
+        ):
+            self._findings.check(check, found == mine, f"{found} rows are stored, the blocks make {mine}")
 
 
 def _parsed(envelope: bytes) -> Parsed:

@@ -27,6 +27,11 @@ class ReplayedState:
         """Every namespace that was ever written, sorted."""
         return sorted(self._rows)
 
+    @property
+    def rows(self) -> int:
+        """How many keys there are."""
+        return sum(map(len, self._rows.values()))
+
     def get(self, namespace: str, key: str) -> Entry | None:
         """Return (value, version), or None."""
         return self._rows.get(namespace, {}).get(key)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fedpact.ledger import LedgerError, inspect_ledger
+from fedpact.ledger import Counts, LedgerError, inspect_ledger
 from fedpact_network.embedded import database
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.inspection import InspectedLedger
@@ -41,6 +41,7 @@ def reads(ledger) -> dict[str, object]:
         "histories": [list(ledger.history("kv", key)) for key in ("a", "b", "c")],
         "located": [ledger.locate(row.transaction_id) for row in ledger.history("kv", "a")],
         "unknown": ledger.locate("0" * 64),
+        "counts": ledger.counts(),
         "hash": ledger.state_hash(),
         "hashes": [ledger.state_hash_at(number) for number in range(height)],
     }
@@ -53,6 +54,7 @@ def test_it_reads_what_the_node_reads(world, written):
         assert seen == reads(ledger)
     assert [len(history) for history in seen["histories"]] == [3, 1, 0]
     assert seen["histories"][0][0].value is None
+    assert seen["counts"] == Counts(state=1, history=4, transactions=4)
 
 
 def test_it_needs_no_keys_and_leaves_no_trace(world, written):

@@ -213,6 +213,35 @@ def test_an_altered_row_is_found(copy: Copy, statement: str, check: Check) -> No
     assert check in {finding.check for finding in report.findings}
 
 
+@pytest.mark.parametrize(
+    ("statement", "check"),
+    [
+        ("insert into state values ('unknown', x'61', x'62', 1, 0)", Check.STATE_ROW),
+        (
+            "insert into state select namespace, cast(key as text), value, block, position from state"
+            " limit 1",
+            Check.STATE_ROW,
+        ),
+        ("insert into history values ('unknown', x'61', 1, 0)", Check.HISTORY),
+        ("insert into history values ('fedpact', x'61', 1, 0)", Check.HISTORY),
+        (
+            "insert into history select namespace, key, 1, 99 from history"
+            f" where {holds('key', 'credit.account')} limit 1",
+            Check.HISTORY,
+        ),
+        ("insert into transactions values (hex(zeroblob(32)), 1, 0, 0)", Check.TRANSACTION_INDEX),
+        (
+            "insert into transactions select upper(tx_id), block, position, code from transactions limit 1",
+            Check.TRANSACTION_INDEX,
+        ),
+    ],
+)
+def test_a_row_that_nobody_wrote_is_found(copy: Copy, statement: str, check: Check) -> None:
+    with copy.sql() as connection:
+        assert connection.execute(statement).rowcount == 1, "the test changed nothing"
+    assert {finding.check for finding in copy.audit().findings} == {check}
+
+
 def forged(copy: Copy, number: int, orderer: Identity, change: Change) -> None:
     """Rewrite a block and all that follow, with fitting hashes, signed by somebody."""
     for current in range(number, copy.height()):

@@ -110,6 +110,7 @@ def _reads(ledger: LedgerView, transaction_ids: list[str]) -> dict[str, object]:
         "nothing": list(ledger.state("nothing")),
         "histories": [list(ledger.history(probe.NAME, CELLS.key_of(SHELF, place))) for place in "abc"],
         "places": [ledger.locate(transaction_id) for transaction_id in [*transaction_ids, "0" * 64]],
+        "counts": ledger.counts(),
         "hash": ledger.state_hash(),
         "hashes": [ledger.state_hash_at(number) for number in range(height)],
     }

@@ -122,6 +122,7 @@ def _everything(ledger: LedgerView, transaction_ids: list[str]) -> dict[str, obj
         "state": list(ledger.state(probe.NAME)),
         "history": [list(ledger.history(probe.NAME, CELLS.key_of(SHELF, place))) for place in "ab"],
         "places": [ledger.locate(transaction_id) for transaction_id in transaction_ids],
+        "counts": ledger.counts(),
         "hash": ledger.state_hash(),
         "hashes": [ledger.state_hash_at(block) for block in range(height)],
     }

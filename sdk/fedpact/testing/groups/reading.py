@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from fedpact.ledger import Counts
 from fedpact.testing import probe
 from fedpact.testing.cases import LedgerCases
 from fedpact.testing.probe.cells import CELLS, Filling, Past, Place, Plain, Rows, Span
 from fedpact.testing.stage import SHELF, Client, Stage
+from fedpact.wire.commits import ValidationCode
 
 PLAIN = ("A", "a", "aa", "b", "z", "~", "ß", "é", "中", "\uffee", "\U0001f600")
 """In the order of their UTF-8 bytes; by UTF-16 units the last two would change places."""
@@ -113,6 +115,17 @@ class ReadingCases(LedgerCases):
         assert len(list(stage.ledger.history(probe.NAME, CELLS.key_of(SHELF, "c")))) == 1
         assert list(stage.ledger.history(probe.NAME, CELLS.key_of(SHELF, "nothing"))) == []
         assert client.ask("cells:past", Place(shelf=SHELF, place="nothing"), Past).changes == []
+
+    def test_everything_that_is_stored_is_counted(self, stage: Stage) -> None:
+        """Over all chaincodes: keys, changes, and transactions whatever their verdict."""
+        assert stage.ledger.counts() == Counts(state=0, history=0, transactions=0)
+        client = stage.client()
+        client.create("a")
+        stale = client.endorse("cells:create", probe.cells.Written(shelf=SHELF, place="b", text="x"))
+        client.create("b")
+        client.remove("a")
+        assert stage.outcome(stale) is ValidationCode.MVCC_READ_CONFLICT
+        assert stage.ledger.counts() == Counts(state=1, history=3, transactions=4)
 
 
 def _span(client: Client, start: str = "", end: str = "") -> list[str]:
