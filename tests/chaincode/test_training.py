@@ -21,7 +21,8 @@ from fedpact_chaincode.contracts.elections.sealing import Seal
 from fedpact_chaincode.contracts.privacy.records import BUDGET_EXHAUSTED, NO_BUDGET, Gaussian
 from fedpact_chaincode.contracts.privacy.transactions import Bound
 from fedpact_chaincode.contracts.tasks.records import TASKS, TaskStatus
-from fedpact_chaincode.contracts.teams.records import SEATS, SeatStatus
+from fedpact_chaincode.contracts.teams.records import NOT_SEATED, SEATS, SeatStatus
+from fedpact_chaincode.contracts.teams.recruiting import OneTeam
 from fedpact_chaincode.contracts.training.appeals import AppealElimination
 from fedpact_chaincode.contracts.training.closing import RecordGlobal
 from fedpact_chaincode.contracts.training.opening import OneRound, OpenRound
@@ -42,6 +43,7 @@ from fedpact_chaincode.contracts.training.records import (
     SCORES_MALFORMED,
     SECRET_MISMATCH,
     TOO_FEW_PARTICIPANTS,
+    UPDATES,
     RoundStatus,
 )
 from fedpact_chaincode.errors import RECORD_EXISTS
@@ -425,8 +427,6 @@ def test_a_private_task_takes_no_update_without_events(start: Callable[..., Game
 
 
 def test_a_round_needs_two_members(start: Callable[..., Game]) -> None:
-    from fedpact_chaincode.contracts.teams.recruiting import OneTeam
-
     game = start(rounds=2)
     for node in NODES:
         if node != LEADER:
@@ -494,3 +494,89 @@ def test_fifty_members_commit_in_parallel_without_touching_a_common_key(stage: A
     assert not set.intersection(*touched)
     state = stage.read(ROUNDS, "task", 1)
     assert all(ROUNDS.key_of(state.task_id, state.number) not in writes for writes in touched)
+
+
+def test_of_two_equal_updates_the_one_that_the_ledger_took_first_is_the_original(
+    start: Callable[..., Game],
+) -> None:
+    game = start(rounds=2)
+    game.open()
+    game.updates(*NODES[1:])
+    game.stage.ledger.time_ms -= 2  # a copy may be dated before its original
+    copied = game.stage.read(UPDATES, "task", 1, NODES[1]).model
+    message = RecordUpdate(
+        task_id="task",
+        number=1,
+        model=copied,
+        size_bytes=1,
+        location="here",
+        commitment=commitment_of(sha(f"secret {NODES[0]} 1")),
+    )
+    game.do(NODES[0], "training:record_update", message)
+    game.scoring()
+    game.scores()
+    assert game.close().verdict.lazy == (NODES[0],)
+
+
+def test_who_has_left_records_nothing_and_is_not_paid(start: Callable[..., Game]) -> None:
+    game = start(rounds=2)
+    game.open()
+    game.updates()
+    game.do(NODES[0], "teams:leave", OneTeam(task_id="task"))
+    game.scoring()
+    with refused(NOT_SEATED):
+        game.score(NODES[0])
+    game.scores(*NODES[1:])
+    game.wait(600_001)
+    closed = game.close()
+    assert closed.absent == (NODES[0],)
+    assert closed.verdict.rewards[0] == closed.verdict.weights[0] == 0
+    assert sum(closed.verdict.rewards) == 100
+
+
+def test_when_all_in_rank_are_gone_any_participant_may_seal(start: Callable[..., Game]) -> None:
+    game = start(rounds=2)
+    game.open()
+    game.updates(NODES[2])
+    game.wait(600_001)
+    game.scoring()
+    game.score(NODES[2], game.row(NODES[2]))
+    game.wait(600_001)
+    game.close()
+    game.globally()
+    ranking = game.round().election.ranking
+    assert ranking == (NODES[2],)
+    with refused(NOT_YOUR_TURN):
+        game.seal(NODES[0])
+    game.wait(60_000)
+    assert game.seal(NODES[0]).sealed_by == NODES[0]
+
+
+def test_measurements_of_one_round_say_nothing_of_another(start: Callable[..., Game]) -> None:
+    game = start(rounds=5, target_quality_nano=GOOD + 10)
+    game.play()
+    game.approve(*NODES)
+    game.play()
+    with refused(COMMITTEE_OPEN):
+        game.complete()
+
+
+def test_claims_and_measurements_are_accuracies_where_scores_are(start: Callable[..., Game]) -> None:
+    game = start(rounds=1, kind="classification", rules={"elimination": "none"})
+    game.open()
+    game.updates()
+    game.close()
+    with refused(SCORES_MALFORMED):
+        game.globally(quality_nano=NANO + 1)
+    game.globally(quality_nano=NANO)
+    game.seal()
+    with refused(SCORES_MALFORMED):
+        game.approve(NODES[0], quality=NANO + 1)
+
+
+def test_large_errors_are_taken(start: Callable[..., Game]) -> None:
+    game = start(rounds=1, rules={"elimination": "none"})
+    game.open()
+    game.updates()
+    game.close()
+    assert game.globally(quality_nano=10**16).model.quality_nano == 10**16
