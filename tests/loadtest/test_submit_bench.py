@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -139,3 +141,21 @@ def test_what_gets_no_verdict_is_a_failure(tmp_path: Path) -> None:
         outcomes = keep_in_flight(submit, Load(5, 0.3), "test")
     assert 0 < len(outcomes.latencies_s) <= 20
     assert outcomes.failures > 0
+
+
+def call(*options: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "fedpact.cli", "bench", "submit", *options]
+    return subprocess.run(command, capture_output=True, timeout=120, check=False)
+
+
+def test_the_command_prints_one_object() -> None:
+    done = call("--seconds", "0.1", "--repetitions", "2", "--in-flight", "5", "--json")
+    assert done.returncode == 0, done.stderr
+    report = msgspec.json.decode(done.stdout, type=SubmitReport)
+    assert (report.failures, report.repetitions, report.in_flight) == (0, 2, 5)
+
+
+def test_the_command_refuses_what_is_out_of_bounds() -> None:
+    done = call("--endorsements", "2")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"at most one endorsement of each organisation" in done.stderr

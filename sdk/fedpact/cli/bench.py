@@ -57,3 +57,55 @@ def submit(  # noqa: PLR0913 (each is an option)
         report = bench_submit(rules, folder=folder, progress=advance)
     emit(report, as_json=as_json)
     sys.exit(1 if report.failures else 0)
+
+
+@command.command(name="round")
+@click.option("--clients", default=50, show_default=True, help="Nodes that train.")
+@click.option("--rounds", default=5, show_default=True, help="Timed rounds with, and without, the ledger.")
+@click.option("--images", default=1_200, show_default=True, help="MNIST images of each client.")
+@click.option("--epochs", default=2, show_default=True, help="Passes over them in each round.")
+@click.option(
+    "--store-models", is_flag=True, help="Each client also stores its update, encrypted and signed."
+)
+@click.option("--workers", type=int, help="Processes that host the clients; default one a core.")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of datasets; default: FEDPACT_DATA.")
+@click.option("--quick", is_flag=True, help="Four clients, hardly any training: only to see that it works.")
+@json_option
+def round_(  # noqa: PLR0913 (each is an option)
+    *,
+    clients: int,
+    rounds: int,
+    images: int,
+    epochs: int,
+    store_models: bool,
+    workers: int | None,
+    data: Path | None,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    """Measure what a recorded training round costs, against the same round without a ledger.
+
+    An MNIST network, plain FedAvg and Recorded(FedAvg) in turns on the same workers; with --quick the sizes
+    are fixed. Needs fedpact[flower,torch].
+    """
+    from fedpact_flower.bench.rounds import bench_round
+    from fedpact_flower.bench.settings import QUICK_RULES, RoundRules
+
+    if quick:
+        rules = QUICK_RULES
+    else:
+        try:
+            rules = RoundRules(
+                clients=clients,
+                organisations=min(5, clients),
+                rounds=rounds,
+                images=images,
+                epochs=epochs,
+                stores_models=store_models,
+                workers=workers,
+            )
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    with progress("training") as advance:
+        report = bench_round(rules, data=data, progress=advance)
+    emit(report, as_json=as_json)

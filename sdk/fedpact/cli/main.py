@@ -29,6 +29,9 @@ NOUNS = {
 }
 """Every noun, with the line that `fedpact --help` shows; each is `fedpact.cli.<noun>:command`."""
 
+EXTRAS = {"flwr": "flower", "torch": "torch"}
+"""Which extra brings a module that some commands need; `demo` brings the others."""
+
 REJECTED, USAGE, UNREACHABLE, UNKNOWN_OUTCOME = 1, 2, 3, 4
 
 
@@ -113,7 +116,8 @@ def explain(error: Exception) -> int:
     elif getattr(error, "code", None) in ("UNREACHABLE", "UNAVAILABLE"):
         code = UNREACHABLE
     elif isinstance(error, ModuleNotFoundError) and not (error.name or "fedpact").startswith("fedpact"):
-        text = f"{error.name} is not installed: install fedpact with an extra, as fedpact[demo]"
+        extra = EXTRAS.get(str(error.name), "demo")
+        text = f"{error.name} is not installed: install fedpact with an extra, as fedpact[{extra}]"
     elif not (isinstance(error, Rejected | OSError) or hasattr(error, "code")):
         raise error
     say(text)

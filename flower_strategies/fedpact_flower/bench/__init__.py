@@ -1,0 +1,1 @@
+"""`fedpact bench round`: what a round's trail on the ledger costs, against the same round without one."""
