@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fabric_protos.common import common_pb2
@@ -23,13 +23,17 @@ from sqlalchemy.pool import NullPool
 from fedpact.ledger import Counts, HistoryRow, LedgerError, Placement, StateRow
 from fedpact.wire.blocks import parse_block
 from fedpact.wire.config import ChannelConfig
-from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
+from fedpact.wire.envelopes import parse_envelope
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Version
 from fedpact_network.embedded.schema import ABOUT, BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS, VERSION
 
 PAGE_ROWS = 512
+CACHED_BYTES = 64 << 20
+"""Estimated memory of what histories keep of the transactions they met."""
+
 _CACHED_BLOCKS = 8
+_ROW_BYTES = 400  # of a write's key, tuple and dictionary slot
 
 _S, _T, _B, _H = STATE.c, TRANSACTIONS.c, BLOCKS.c, HISTORY.c
 _SCHEMA = select(ABOUT.c.content).where(ABOUT.c.name == "schema")
@@ -50,6 +54,13 @@ _HISTORY = (
     .where(_H.namespace == bindparam("ns"), _H.key == bindparam("k"))
     .order_by(_H.block.desc(), _H.position.desc())
 )
+
+
+class _Past(NamedTuple):
+    """When a transaction was made and what it wrote, by (namespace, key)."""
+
+    timestamp_ns: int
+    values: Mapping[tuple[str, str], bytes | None]
 
 
 class InspectedLedger:
@@ -84,6 +95,8 @@ class InspectedLedger:
             self._connection = engine.connect()
         except DatabaseError as error:
             raise LedgerError("LEDGER_DAMAGED", url, "the database cannot be opened") from error
+        self._pasts: dict[Version, _Past] = {}
+        self._past_bytes = 0
         self._envelopes = lru_cache(_CACHED_BLOCKS)(self._read_envelopes)
         try:
             self._connection.exec_driver_sql("BEGIN")
@@ -143,19 +156,9 @@ class InspectedLedger:
         """
         for block, position in self._rows(_HISTORY, ns=namespace, k=key.encode()):
             version = Version(block, position)
-            transaction = self._transaction(version)
-            writes = {
-                write.key: write.value
-                for rwset in (transaction.rwset if transaction else ())
-                if rwset.namespace == namespace
-                for write in rwset.writes
-            }
-            yield HistoryRow(
-                self._transaction_ids.get(version, ""),
-                version,
-                transaction.timestamp_ns if transaction else 0,
-                writes.get(key),
-            )
+            past = self._past(version)
+            transaction_id = self._transaction_ids.get(version, "")
+            yield HistoryRow(transaction_id, version, past.timestamp_ns, past.values.get((namespace, key)))
 
     def locate(self, transaction_id: str) -> Placement | None:
         """Return where a transaction was committed, valid or not; None if it was not."""
@@ -191,12 +194,31 @@ class InspectedLedger:
     def _transaction_ids(self) -> Mapping[Version, str]:
         return {Version(block, position): tx_id for block, position, tx_id in self._rows(_TRANSACTIONS)}
 
-    def _transaction(self, version: Version) -> ParsedTransaction | None:
+    def _past(self, version: Version) -> _Past:
+        """Return what a transaction wrote; transactions are met again, as each wrote several keys."""
+        past = self._pasts.get(version)
+        if past is None:
+            past = self._read_past(version)
+            self._past_bytes += _ROW_BYTES + sum(
+                _ROW_BYTES + len(value or b"") for value in past.values.values()
+            )
+            if self._past_bytes > CACHED_BYTES:
+                self._pasts.clear()
+                self._past_bytes = 0
+            self._pasts[version] = past
+        return past
+
+    def _read_past(self, version: Version) -> _Past:
         envelopes = self._envelopes(version.block)
-        try:
-            return parse_envelope(envelopes[version.tx]) if 0 <= version.tx < len(envelopes) else None
+        try:  # who alters a row may write no number there
+            inside = isinstance(version.tx, int) and 0 <= version.tx < len(envelopes)
+            transaction = parse_envelope(envelopes[version.tx]) if inside else None
         except WireError:
-            return None
+            transaction = None
+        if transaction is None:
+            return _Past(0, {})
+        values = {(rwset.namespace, key): value for rwset in transaction.rwset for key, value in rwset.writes}
+        return _Past(transaction.timestamp_ns, values)
 
     def _read_envelopes(self, number: int) -> tuple[bytes, ...]:
         try:

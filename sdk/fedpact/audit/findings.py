@@ -84,6 +84,10 @@ class Findings:
         self.found: list[Finding] = []
         self.checked: dict[Check, int] = dict.fromkeys(Check, 0)
 
+    def in_order(self) -> list[Finding]:
+        """Return what was found by block, what is about none last."""
+        return sorted(self.found, key=lambda finding: (finding.block < 0, finding.block))
+
     def check(self, check: Check, ok: bool, detail: str, *, block: int = -1, transaction: str = "") -> bool:
         """Count a check and keep it if it failed; return whether it passed."""
         self.checked[check] += 1

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 
 from fedpact.ledger import HistoryRow
 from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Version
-from fedpact.wire.state_hash import StateHash
+from fedpact.wire.state_hash import Mark, StateHash
 from fedpact_chaincode.stub import KeyModification
 
 Entry = tuple[bytes, Version]
@@ -76,6 +76,10 @@ class ReplayedState:
     def hash(self) -> str:
         """Return the state hash, hex."""
         return self._hash.digest().hex()
+
+    def mark(self) -> Mark:
+        """Return the present state for `digests_of`."""
+        return self._hash.mark()
 
     def stale(self, rwsets: tuple[NamespaceRwset, ...], touched: Container[tuple[str, str]]) -> bool:
         """Whether a key that was read has another version by now, or was touched by the same block."""

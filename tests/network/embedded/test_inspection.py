@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.ledger import Counts, LedgerError, inspect_ledger
-from fedpact_network.embedded import database
+from fedpact_network.embedded import database, inspection
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.inspection import InspectedLedger
 
@@ -109,6 +109,15 @@ def test_a_node_that_writes_the_file_while_it_is_read_is_noticed(world, written)
 def test_there_is_no_block_beyond_the_last(world, written):
     with closing(inspect_ledger(world.url)) as ledger, pytest.raises(IndexError):
         ledger.state_hash_at(ledger.height())
+
+
+def test_what_histories_keep_in_memory_is_bounded(world, written, monkeypatch):
+    with closing(inspect_ledger(world.url)) as ledger:
+        expected = [list(ledger.history("kv", key)) for key in ("a", "b")]
+    monkeypatch.setattr(inspection, "CACHED_BYTES", 1)
+    with closing(inspect_ledger(world.url)) as ledger:
+        assert [list(ledger.history("kv", key)) for key in ("a", "b", "a")] == [*expected, expected[0]]
+        assert len(ledger._pasts) == 1
 
 
 def test_what_was_removed_from_the_database_is_not_made_up(world, written):

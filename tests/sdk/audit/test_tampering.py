@@ -199,6 +199,7 @@ def holds(column: str, text: str) -> str:
             Check.STATE_ROW,
         ),
         (f"delete from history where {holds('key', 'credit.account')}", Check.HISTORY),
+        (f"update history set position = 'x' where {holds('key', 'credit.account')}", Check.HISTORY),
         (f"update history set position = 1 where {holds('key', 'credit.account')}", Check.HISTORY),
         ("update blocks set state_hash = zeroblob(32) where number = 4", Check.STATE_HASH),
         ("update transactions set code = 0 where code != 0", Check.TRANSACTION_INDEX),

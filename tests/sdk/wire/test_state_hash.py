@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedpact.wire.state_hash import RESIDUE_BYTES, StateHash, digest_of_residue, state_hash_of
+from fedpact.wire.state_hash import RESIDUE_BYTES, StateHash, digest_of_residue, digests_of, state_hash_of
 
 PRIME = 2**3072 - 1103717
 ROWS = [("ns", f"k{n}", bytes([n]) * n) for n in range(20)]
@@ -104,3 +104,16 @@ def test_any_order_of_writes_and_removals_ends_at_the_hash_of_what_is_left(steps
         if value == b"\x00":
             state = StateHash(state.residue())
     assert state.digest().hex() == by_definition([("ns", key, value) for key, value in rows.items()])
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(st.booleans(), st.binary(max_size=3)), max_size=8))
+def test_hashes_computed_together_are_those_computed_one_by_one(changes):
+    together, single = StateHash(), StateHash()
+    marks, expected = [], []
+    for adds, value in changes:
+        for state in (together, single):
+            (state.add if adds else state.remove)("ns", "key", value)
+        marks.append(together.mark())
+        expected.append(single.digest())
+    assert digests_of(marks) == expected
