@@ -11,7 +11,7 @@ from fedpact.ledger import ClockNs, Ledger, open_ledger
 if TYPE_CHECKING:
     from fedpact.consortium.session import Session
     from fedpact.identity.identity import Identity
-    from fedpact.models.store import ModelStore
+    from fedpact.models import ModelStore
 
 DEFAULT_CHANNEL = "consortium"
 LOCAL_SCHEME = "unix://"
@@ -70,6 +70,8 @@ def connect(
     ------
     LedgerError
         The ledger cannot be found or opened.
+    ModelError
+        EXTRA_MISSING if `models` is a URL and `fedpact[models]` is not installed.
     """
     from fedpact.consortium.session import Session
     from fedpact.gateway.client import Gateway
@@ -91,14 +93,19 @@ def connect(
 
     channel_id = DEFAULT_CHANNEL if ledger is None else ledger.channel_id
     gateway = Gateway(transport, identity, channel_id=channel_id, clock=clock_ns)
-    store = _store(models, identity, ledger) if isinstance(models, str) else models
+    try:
+        store = _store(models, identity, ledger) if isinstance(models, str) else models
+    except BaseException:
+        if on_close is not None:
+            on_close()
+        raise
     return Session(
         identity, gateway, ledger=ledger, models=store, retrieval_key=retrieval_key, on_close=on_close
     )
 
 
 def _store(url: str, identity: Identity, ledger: Ledger | None) -> ModelStore:
-    from fedpact.models.store import ModelStore
+    from fedpact.models import ModelStore
     from fedpact.wire.config import ChannelConfig
 
     config = getattr(ledger, "config", None)  # a backend may keep it to itself

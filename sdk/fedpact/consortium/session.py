@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fedpact.gateway.client import Gateway
     from fedpact.identity.identity import Identity
     from fedpact.ledger import Ledger
-    from fedpact.models.store import ModelStore
+    from fedpact.models import ModelStore
 
 S = TypeVar("S", bound=msgspec.Struct)
 

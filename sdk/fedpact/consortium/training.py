@@ -20,7 +20,7 @@ from fedpact_chaincode.contracts.training.records import Appeal, Round, Scores, 
 
 if TYPE_CHECKING:
     from fedpact.consortium.session import Session
-    from fedpact.models.store import ModelRef
+    from fedpact.models import ModelRef
 
 
 class Training:

@@ -1,11 +1,37 @@
-"""Datasets for demonstrations: real data, spread over owners."""
+"""Datasets for demonstrations: real data, spread over owners.
 
-from fedpact.datasets.catalogue import NAMES, load
-from fedpact.datasets.dataset import Dataset, VitalReading
+What needs numpy is imported on first use: the base is installed without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from fedpact.datasets.errors import DataCode, DataError
-from fedpact.datasets.fetch import SOURCES, fetch
-from fedpact.datasets.mnist import MnistImages, read_mnist
-from fedpact.datasets.split import OwnerData, Part, Split, SplitRules, split
+
+if TYPE_CHECKING:
+    from fedpact.datasets.catalogue import NAMES, load
+    from fedpact.datasets.dataset import Dataset, VitalReading
+    from fedpact.datasets.fetching import SOURCES, fetch
+    from fedpact.datasets.mnist import MnistImages, read_mnist
+    from fedpact.datasets.splitting import OwnerData, Part, Split, SplitRules, split
+
+_HOME = {
+    "Dataset": "dataset",
+    "MnistImages": "mnist",
+    "NAMES": "catalogue",
+    "OwnerData": "splitting",
+    "Part": "splitting",
+    "SOURCES": "fetching",
+    "Split": "splitting",
+    "SplitRules": "splitting",
+    "VitalReading": "dataset",
+    "fetch": "fetching",
+    "load": "catalogue",
+    "read_mnist": "mnist",
+    "split": "splitting",
+}
 
 __all__ = [
     "NAMES",
@@ -24,3 +50,20 @@ __all__ = [
     "read_mnist",
     "split",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        home = importlib.import_module(f"{__name__}.{_HOME[name]}")
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        advice = "datasets need numpy, which is not installed: install fedpact[models]"
+        raise DataError(DataCode.EXTRA_MISSING, advice) from None
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

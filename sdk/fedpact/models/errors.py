@@ -17,6 +17,7 @@ class ModelCode(StrEnum):
     NOT_A_RECIPIENT = "NOT_A_RECIPIENT"
     MALFORMED = "MALFORMED"
     TOO_LARGE = "TOO_LARGE"
+    EXTRA_MISSING = "EXTRA_MISSING"
 
 
 ADVICE: dict[ModelCode, str] = {
@@ -26,6 +27,7 @@ ADVICE: dict[ModelCode, str] = {
     ModelCode.NOT_A_RECIPIENT: "ask the owner for a grant",
     ModelCode.MALFORMED: "ask the owner to store the model again",
     ModelCode.TOO_LARGE: "raise max_bytes if a model of this size is expected",
+    ModelCode.EXTRA_MISSING: "install fedpact[models]",
 }
 """What a person can do about each code."""
 

@@ -6,7 +6,6 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
 import msgspec
@@ -24,6 +23,7 @@ from fedpact.models.recipients import (
     unwrap_key,
     wrap_key,
 )
+from fedpact.models.reference import ModelRef
 from fedpact.models.sealed import Envelope, ModelHeader, Verifier, check_metadata, decrypt, encrypt, pack
 from fedpact.models.tensors import Array, decode_tensors, encode_tensors
 
@@ -40,22 +40,6 @@ CLOSEST_FIRST = (
     ModelCode.UNAVAILABLE,
 )
 """Which refusal is raised when no copy opens: that of the copy that came closest to being usable."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRef:
-    """Where a model is: what goes onto the ledger.
-
-    Attributes
-    ----------
-    hash : SHA-256 of the canonical safetensors bytes, hexadecimal.
-    size_bytes : their length.
-    location : "store://<hash>", the same wherever the store's files are.
-    """
-
-    hash: str
-    size_bytes: int
-    location: str
 
 
 class ModelStore:

@@ -1,16 +1,15 @@
 """Exact search over all profiles: an inverted index over hashed terms.
 
-A node that holds the whole state needs nothing better: a query over 10,000 profiles that meets 100,000
-postings takes 0.7 ms on one core, and a posting takes 10 bytes.
+A node that holds the whole state needs nothing better: a query over 10,000 profiles of 48 terms takes 14 ms
+of one core where it meets 100,000 postings, below 2 ms where it meets 5,000; a posting takes 10 bytes.
 """
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from itertools import accumulate
 
 from fedpact.retrieval.hashing import TOTAL_WEIGHT, HashedProfile
 
@@ -87,44 +86,35 @@ class ExactIndex:
         Returns
         -------
         At most k matches; datasets that share no term with the query are never returned. Exact: the same
-        answer as comparing with every profile. Cost O(datasets + postings of the query's terms), in numpy.
+        answer as comparing with every profile. Cost O(postings of the query's terms).
         """
         if k < 1:
             raise ValueError("k must be at least 1")
-        overlaps = self._overlaps(query)
-        found = np.flatnonzero(overlaps)
-        if len(found) > k:
-            # everything that ties with the k-th stays in until the ids decide
-            border = np.partition(overlaps[found], len(found) - k)[len(found) - k]
-            found = found[overlaps[found] >= border]
-        matches = [Match(self._ids[slot], int(overlaps[slot])) for slot in found.tolist()]
-        return sorted(matches, key=lambda match: (-match.overlap, match.dataset_id))[:k]
+        found = ((-shared, self._ids[slot]) for slot, shared in self._overlaps(query).items())
+        return [Match(dataset_id, -negated) for negated, dataset_id in heapq.nsmallest(k, found)]
 
-    def _overlaps(self, query: HashedProfile) -> NDArray[np.int64]:
-        overlaps = np.zeros(len(self._ids), dtype=np.int64)
-        for term, weight in query:
-            if term in self._postings:
-                slots, weights = self._postings[term]
-                # a slot occurs once per term, so plain indexing adds every pair
-                overlaps[np.frombuffer(slots, np.int64)] += np.minimum(
-                    np.frombuffer(weights, np.ushort), weight
-                )
-        overlaps *= np.frombuffer(self._alive, np.uint8)
-        return overlaps
+    def _overlaps(self, query: HashedProfile) -> dict[int, int]:
+        """Return the overlap by slot, of the datasets that share a term with the query."""
+        overlaps: dict[int, int] = {}
+        so_far = overlaps.get
+        for term, wanted in query:
+            if term not in self._postings:
+                continue
+            for slot, weight in zip(*self._postings[term], strict=True):
+                overlaps[slot] = so_far(slot, 0) + (weight if weight < wanted else wanted)
+        return {slot: shared for slot, shared in overlaps.items() if self._alive[slot]}
 
     def _compact(self) -> None:
-        alive = np.frombuffer(bytes(self._alive), np.uint8).astype(bool)
-        moved = np.cumsum(alive) - 1
-        for term, (slots, weights) in list(self._postings.items()):
-            places = np.frombuffer(slots, np.int64)
-            kept = alive[places]
-            if not kept.any():
+        moved = list(accumulate(self._alive, initial=0))
+        for term, postings in list(self._postings.items()):
+            kept = [pair for pair in zip(*postings, strict=True) if self._alive[pair[0]]]
+            if not kept:
                 del self._postings[term]
                 continue
             self._postings[term] = (
-                array("q", moved[places[kept]].astype(np.int64).tobytes()),
-                array("H", np.frombuffer(weights, np.ushort)[kept].tobytes()),
+                array("q", [moved[slot] for slot, _ in kept]),
+                array("H", [weight for _, weight in kept]),
             )
-        self._ids = [name for name, is_alive in zip(self._ids, alive, strict=True) if is_alive]
+        self._ids = [name for name, alive in zip(self._ids, self._alive, strict=True) if alive]
         self._slots = {name: slot for slot, name in enumerate(self._ids)}
         self._alive = bytearray(b"\x01" * len(self._ids))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from fedpact.retrieval.terms import Profile, scaled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 # what a request can name weighs most: which columns, and what they should predict
 COLUMN_SHARE, UNIT_SHARE, TARGET_SHARE, LABEL_SHARE = 0.45, 0.1, 0.3, 0.15
@@ -32,12 +35,12 @@ def label_histogram(
     -------
     Count by class, or by number of the bin; empty bins are left out.
     """
+    values = [float(label) for label in labels]
     if edges is None:
-        return dict(sorted(Counter(f"{label:g}" for label in np.asarray(labels, float)).items()))
+        return dict(sorted(Counter(f"{value:g}" for value in values).items()))
     if list(edges) != sorted(set(edges)):
         raise ValueError("the borders of bins must grow")
-    places = np.searchsorted(np.asarray(edges, float), np.asarray(labels, float), side="right")
-    return dict(sorted(Counter(f"bin{place}" for place in places).items()))
+    return dict(sorted(Counter(f"bin{bisect_right(edges, value)}" for value in values).items()))
 
 
 def table_profile(
@@ -78,6 +81,8 @@ def image_profile(
     Terms such as "image:28x28x1", "tone:2" (mean brightness in eighths) and "direction:5" (of the
     strongest gradients, in eighths of the half circle). Cost O(pixels).
     """
+    import numpy as np
+
     if images.ndim not in (3, 4):
         raise ValueError("images are [n, height, width] or [n, height, width, channels]")
     channels = images.shape[3] if images.ndim == 4 else 1
@@ -93,6 +98,8 @@ def image_profile(
 
 
 def _directions(grey: NDArray[np.float32]) -> dict[str, float]:
+    import numpy as np
+
     down = grey[:, 1:, :-1] - grey[:, :-1, :-1]
     right = grey[:, :-1, 1:] - grey[:, :-1, :-1]
     angle = np.mod(np.arctan2(down, right), np.pi)

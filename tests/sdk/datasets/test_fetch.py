@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 
 from fedpact.datasets import SOURCES, DataCode, DataError, fetch, load
-from fedpact.datasets.fetch import RemoteFile
+from fedpact.datasets.fetching import RemoteFile
 
 
 class Publisher:
