@@ -1,7 +1,7 @@
 """Exact search over all profiles: an inverted index over hashed terms.
 
-A node that holds the whole state needs nothing better: a query over 10,000 profiles of 48 terms takes 14 ms
-of one core where it meets 100,000 postings, below 2 ms where it meets 5,000; a posting takes 10 bytes.
+A node that holds the whole state needs nothing better: a query over 10,000 profiles of 48 terms takes 14
+to 17 ms of one core where it meets 100,000 postings, 1.4 ms where it meets 5,000; a posting takes 10 bytes.
 """
 
 from __future__ import annotations
