@@ -78,7 +78,7 @@ def test_damaged_nhanes(tmp_path):
     place.mkdir()
     head = "SEQN,sbp_mean,dbp_mean,LBXSCH,LBXSGL,LBXSASSI,LBXSATSI,LUXCAPM,SDMVSTRA\n"
     for text in ("SEQN\n1\n", head, head + "1,a,70,180,90,20,20,300,134\n", head + "1\n"):
-        (place / MERGED).write_bytes(gzip.compress(text.encode()))
+        (place / MERGED).write_bytes(gzip.compress(text.encode(), mtime=0))
         with pytest.raises(DataError) as refused:
             load("nhanes", tmp_path)
         assert refused.value.code is DataCode.MALFORMED
@@ -87,7 +87,7 @@ def test_damaged_nhanes(tmp_path):
         load("nhanes", tmp_path)
     assert refused.value.code is DataCode.MALFORMED
     row = "2,120,70,180,90,20,20,274,135\n1,120,70,180,90,20,20,273.9,134\n3,120,,180,90,20,20,300,136\n"
-    (place / MERGED).write_bytes(gzip.compress((head + row).encode()))
+    (place / MERGED).write_bytes(gzip.compress((head + row).encode(), mtime=0))
     dataset = load("nhanes", tmp_path)
     assert dataset.target.tolist() == [0, 1]
     assert dataset.groups.tolist() == [134, 135]
@@ -113,12 +113,12 @@ def idx(kind: int, *shape: int) -> bytes:
     "content",
     [
         b"not gzip",
-        gzip.compress(b""),
-        gzip.compress(idx(9, 60_000, 28, 28) + bytes(60_000 * 784)),
-        gzip.compress(idx(8, 60_000, 28, 28) + bytes(60_000 * 784 - 1)),
-        gzip.compress(idx(8, 60_000, 28, 28) + bytes(60_000 * 784 + 1)),
-        gzip.compress(idx(8, 2, 28, 28) + bytes(2 * 784)),
-        gzip.compress(idx(8, 60_000, 28, 28) + bytes(60_000 * 784))[:-20],
+        gzip.compress(b"", mtime=0),
+        gzip.compress(idx(9, 60_000, 28, 28) + bytes(60_000 * 784), mtime=0),
+        gzip.compress(idx(8, 60_000, 28, 28) + bytes(60_000 * 784 - 1), mtime=0),
+        gzip.compress(idx(8, 60_000, 28, 28) + bytes(60_000 * 784 + 1), mtime=0),
+        gzip.compress(idx(8, 2, 28, 28) + bytes(2 * 784), mtime=0),
+        gzip.compress(idx(8, 60_000, 28, 28) + bytes(60_000 * 784), mtime=0)[:-20],
     ],
 )
 def test_damaged_mnist(tmp_path, content):
