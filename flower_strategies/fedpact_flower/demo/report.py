@@ -102,6 +102,7 @@ def facts(summary: DemoSummary) -> list[tuple[str, str]]:
         ("Ledger", f"{ledger.url}, {ledger.height} blocks, {ledger.transactions} transactions"),
         ("State hash", ledger.state_hash),
         ("Audit", ("clean" if audit.ok else f"{len(audit.findings)} FINDINGS") + f" ({checks})"),
+        ("Report", summary.report),
         ("Time", f"{summary.seconds:.1f} s"),
     ]
 
