@@ -9,6 +9,7 @@ from flwr.clientapp import ClientApp
 from flwr.clientapp.typing import ClientAppCallable, Mod
 
 from fedpact import Session
+from fedpact_flower.bench import processor_time
 from fedpact_flower.bench.cnn import Trainer
 from fedpact_flower.bench.team import Team
 from fedpact_flower.client import Member, identify, recorded_client, seal
@@ -37,6 +38,7 @@ def client_app(trainer: Trainer, team: Team) -> ClientApp:
     app.train(mods=[_where_recorded(recorded_client(member))])(trainer.train)
     app.query("identify")(identify(member))
     app.query("seal")(seal(member))
+    app.query("processor_time")(processor_time.answer)
     return app
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from flwr.app import ArrayRecord, ConfigRecord
 from flwr.serverapp.strategy import FedAvg, Strategy
@@ -21,7 +20,9 @@ from fedpact.wire.blocks import parse_block
 from fedpact_flower.arrays import model_of
 from fedpact_flower.bench.client import client_app
 from fedpact_flower.bench.cnn import Trainer
-from fedpact_flower.bench.settings import DEFAULT_RULES, RoundReport, RoundRules
+from fedpact_flower.bench.processor_time import total_s
+from fedpact_flower.bench.report import RoundReport, Scale, Timing, report_of
+from fedpact_flower.bench.settings import DEFAULT_RULES, RoundRules
 from fedpact_flower.bench.team import TASK, Team, running_team
 from fedpact_flower.ledger_trail import LedgerTrail
 from fedpact_flower.recorded import Recorded
@@ -44,12 +45,18 @@ class RoundFailed(Exception):  # noqa: N818 - reads as what happened
     code = "ROUND_FAILED"
 
 
-class Scale(NamedTuple):
-    """How much a recorded round was about."""
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """The clients, the same for both kinds of rounds.
 
-    transactions: int
-    parameters: int
-    model_bytes: int
+    Attributes
+    ----------
+    grid : where they are, in forked workers.
+    clients, workers : how many there are.
+    """
+
+    grid: SimulatedGrid
+    clients: int
     workers: int
 
 
@@ -59,18 +66,16 @@ class Side:
     Parameters
     ----------
     strategy : aggregates, and records if it does.
-    grid : where the clients are; both sides use the same.
+    federation : the clients.
     arrays : the first global model.
-    clients : how many have to answer.
     """
 
-    def __init__(self, strategy: Strategy, grid: SimulatedGrid, arrays: ArrayRecord, clients: int) -> None:
+    def __init__(self, strategy: Strategy, federation: Federation, arrays: ArrayRecord) -> None:
         self._strategy = strategy
-        self._grid = grid
+        self._federation = federation
         self._arrays = arrays
-        self._clients = clients
         self._number = 0
-        self.seconds: list[float] = []
+        self.timings: list[Timing] = []
 
     def run(self) -> None:
         """Run and time the next round: addressing, training, aggregating, and recording where it is done.
@@ -80,15 +85,17 @@ class Side:
         RoundFailed
             A client failed, or nothing was aggregated.
         """
+        grid, workers = self._federation.grid, self._federation.workers
         self._number += 1
         gc.collect()
-        begun_s = time.perf_counter()
-        messages = self._strategy.configure_train(self._number, self._arrays, ConfigRecord(), self._grid)
-        replies = self._grid.send_and_receive(messages, timeout=_TIMEOUT_S)
+        cpu_s, begun_s = total_s(grid, workers), time.perf_counter()
+        messages = self._strategy.configure_train(self._number, self._arrays, ConfigRecord(), grid)
+        replies = grid.send_and_receive(messages, timeout=_TIMEOUT_S)
         arrays, _ = self._strategy.aggregate_train(self._number, replies)
-        self.seconds.append(time.perf_counter() - begun_s)
+        seconds = time.perf_counter() - begun_s
+        self.timings.append(Timing(seconds, total_s(grid, workers) - cpu_s))
         errors = [reply.error.reason for reply in replies if reply.has_error()]
-        if errors or len(replies) != self._clients or arrays is None:
+        if errors or len(replies) != self._federation.clients or arrays is None:
             raise RoundFailed(f"round {self._number}: {len(replies)} replies; {'; '.join(errors)[:500]}")
         self._arrays = arrays
 
@@ -126,16 +133,17 @@ def bench_round(
             seeded(rules.seed, "bench"),
             team.session(0) as aggregator,
         ):
-            plain = Side(_averaging(rules), grid, initial, rules.clients)
+            federation = Federation(grid, rules.clients, workers)
+            plain = Side(_averaging(rules), federation, initial)
             trail = LedgerTrail(aggregator, TASK)
-            recorded = Side(Recorded(_averaging(rules), trail), grid, initial, rules.clients)
+            recorded = Side(Recorded(_averaging(rules), trail), federation, initial)
             _take_turns(plain, recorded, rules, progress)
         _require_complete(team, rules)
-        transactions = _transactions(team, height) // len(recorded.seconds)
+        transactions = _transactions(team, height) // len(recorded.timings)
     size = model_of(initial)
     parameters = sum(array.size for array in size.arrays.values())
     scale = Scale(transactions, parameters, size.size_bytes, workers)
-    return _report(rules, plain.seconds[_WARM_UP:], recorded.seconds[_WARM_UP:], scale)
+    return report_of(rules, plain.timings[_WARM_UP:], recorded.timings[_WARM_UP:], scale)
 
 
 def _take_turns(plain: Side, recorded: Side, rules: RoundRules, progress: Progress | None) -> None:
@@ -176,32 +184,3 @@ def _require_complete(team: Team, rules: RoundRules) -> None:
 def _transactions(team: Team, start: int) -> int:
     """Count the transactions of the blocks from a height on."""
     return sum(len(parse_block(data).envelopes) for data in team.ledger.blocks(start))
-
-
-def _report(
-    rules: RoundRules, plain: Sequence[float], recorded: Sequence[float], scale: Scale
-) -> RoundReport:
-    plain_s, recorded_s = statistics.median(plain), statistics.median(recorded)
-    ratios = [with_trail / without for without, with_trail in zip(plain, recorded, strict=True)]
-    return RoundReport(
-        plain_s=round(plain_s, 4),
-        recorded_s=round(recorded_s, 4),
-        ratio=round(recorded_s / plain_s, 4),
-        rounds=rules.rounds,
-        plain_min_s=round(min(plain), 4),
-        plain_max_s=round(max(plain), 4),
-        recorded_min_s=round(min(recorded), 4),
-        recorded_max_s=round(max(recorded), 4),
-        ratio_min=round(min(ratios), 4),
-        ratio_max=round(max(ratios), 4),
-        transactions=scale.transactions,
-        parameters=scale.parameters,
-        model_bytes=scale.model_bytes,
-        clients=rules.clients,
-        organisations=rules.organisations,
-        images=rules.images,
-        epochs=rules.epochs,
-        batch_size=rules.batch_size,
-        stores_models=rules.stores_models,
-        workers=scale.workers,
-    )

@@ -1,10 +1,8 @@
-"""What the round benchmark runs, and what it reports."""
+"""What the round benchmark runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import msgspec
 
 TRAIN_IMAGES = 60_000
 _LEAST_CLIENTS = 2
@@ -65,40 +63,3 @@ class RoundRules:
 DEFAULT_RULES = RoundRules()
 QUICK_RULES = RoundRules(clients=4, organisations=2, rounds=1, images=64)
 """For trying out that it works; its ratio says nothing, because hardly anything is trained."""
-
-
-class RoundReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured.
-
-    Attributes
-    ----------
-    plain_s, recorded_s : a round without and with its trail, median.
-    ratio : recorded_s / plain_s.
-    rounds : timed, of either kind.
-    plain_min_s, plain_max_s, recorded_min_s, recorded_max_s : of the rounds.
-    ratio_min, ratio_max : of the pairs that ran one after the other.
-    transactions : committed by each recorded round.
-    parameters, model_bytes : of the network; what each client sends and the ledger keeps a hash of.
-    clients, organisations, images, epochs, batch_size, stores_models, workers : the rules.
-    """
-
-    plain_s: float
-    recorded_s: float
-    ratio: float
-    rounds: int
-    plain_min_s: float
-    plain_max_s: float
-    recorded_min_s: float
-    recorded_max_s: float
-    ratio_min: float
-    ratio_max: float
-    transactions: int
-    parameters: int
-    model_bytes: int
-    clients: int
-    organisations: int
-    images: int
-    epochs: int
-    batch_size: int
-    stores_models: bool
-    workers: int

@@ -14,7 +14,8 @@ from fedpact_flower.bench.settings import RoundRules
 
 TASK = "digits"
 CATEGORY = "handwriting"
-_DAY_MS = 24 * 3600 * 1000
+_HOUR_MS = 3600 * 1000
+_DAY_MS = 24 * _HOUR_MS
 _REWARD, _MORTGAGE = 1_000_000, 1_000
 
 
@@ -106,7 +107,7 @@ class _People:
             team_size=len(self.nodes),
             min_mortgage=_MORTGAGE,
             fingerprint="0" * 64,
-            rules=Rules(elimination=Elimination.NONE),
+            rules=Rules(elimination=Elimination.NONE, update_time_ms=_HOUR_MS),
         )
         self.requester.tasks.create(terms)
         leader, *others = self.nodes

@@ -20,8 +20,10 @@ from flwr.serverapp.strategy import FedAvg
 
 from fedpact.datasets import DataError
 from fedpact_flower.arrays import record_of
-from fedpact_flower.bench.rounds import RoundFailed, Side, bench_round
-from fedpact_flower.bench.settings import QUICK_RULES, RoundReport, RoundRules
+from fedpact_flower.bench import processor_time
+from fedpact_flower.bench.report import RoundReport
+from fedpact_flower.bench.rounds import Federation, RoundFailed, Side, bench_round
+from fedpact_flower.bench.settings import QUICK_RULES, RoundRules
 from fedpact_flower.runtime import Population, SimulatedGrid, open_grid
 
 needs_mnist = pytest.mark.skipif(
@@ -47,6 +49,8 @@ def test_the_report_adds_up(report: RoundReport, told: list[tuple[int, int]]) ->
     assert 0 < report.recorded_min_s <= report.recorded_s <= report.recorded_max_s
     assert report.ratio == pytest.approx(report.recorded_s / report.plain_s, abs=1e-2)
     assert report.ratio_min <= report.ratio_max
+    assert report.plain_cpu_s > 0
+    assert report.cpu_ratio == pytest.approx(report.recorded_cpu_s / report.plain_cpu_s, abs=1e-2)
     settings = {name: getattr(QUICK_RULES, name) for name in QUICK_RULES.__dataclass_fields__}
     settings.pop("workers")
     assert {name: getattr(report, name, settings[name]) for name in settings} == settings
@@ -124,6 +128,7 @@ class Nothing(FedAvg):
 def echo() -> Iterator[SimulatedGrid]:
     """A grid of three clients that send the model back."""
     app = ClientApp()
+    app.query("processor_time")(processor_time.answer)
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
@@ -138,6 +143,7 @@ def echo() -> Iterator[SimulatedGrid]:
 @pytest.mark.parametrize("strategy", [Partial, Nothing])
 def test_an_incomplete_round_is_not_timed(echo: SimulatedGrid, strategy: type[FedAvg]) -> None:
     initial = record_of({"w": np.zeros(3)})
-    Side(FedAvg(), echo, initial, 3).run()
+    federation = Federation(echo, clients=3, workers=1)
+    Side(FedAvg(), federation, initial).run()
     with pytest.raises(RoundFailed):
-        Side(strategy(), echo, initial, 3).run()
+        Side(strategy(), federation, initial).run()
