@@ -5,10 +5,10 @@ What needs numpy is imported on first use: the base is installed without it.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
 from fedpact.datasets.errors import DataCode, DataError
+from fedpact.lazy_names import lazily
 
 if TYPE_CHECKING:
     from fedpact.datasets.catalogue import NAMES, load
@@ -52,17 +52,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        home = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "numpy":
-            raise
-        advice = "datasets need numpy, which is not installed: install fedpact[models]"
-        raise DataError(DataCode.EXTRA_MISSING, advice) from None
-    return getattr(home, name)
+__getattr__ = lazily(__name__, _HOME, lambda advice: DataError(DataCode.EXTRA_MISSING, advice))
 
 
 def __dir__() -> list[str]:

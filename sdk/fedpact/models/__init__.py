@@ -5,9 +5,9 @@ What needs numpy is imported on first use: the base is installed without it.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from fedpact.lazy_names import lazily
 from fedpact.models.errors import ModelCode, ModelError
 
 if TYPE_CHECKING:
@@ -44,17 +44,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        home = importlib.import_module(f"{__name__}.{_HOME[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "numpy":
-            raise
-        advice = "models need numpy, which is not installed: install fedpact[models]"
-        raise ModelError(ModelCode.EXTRA_MISSING, advice) from None
-    return getattr(home, name)
+__getattr__ = lazily(__name__, _HOME, lambda advice: ModelError(ModelCode.EXTRA_MISSING, advice))
 
 
 def __dir__() -> list[str]:
