@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from fedpact import Consortium
 from fedpact.gateway.connection import Retries
 from fedpact.gateway.local_server import LocalServer
 from fedpact.gateway.transport import Status, Transport, TransportError
 from fedpact.identity import Wallet
-from fedpact.ledger import open_ledger
+from fedpact.ledger import inspect_ledger, open_ledger
 
 ALPHA, BETA = "AlphaMSP/admin", "BetaMSP/admin"
 
@@ -174,6 +177,15 @@ def test_what_cannot_be_reached_exits_with_3(fedpact, tmp_path: Path) -> None:
     assert "did you mean embedded://" in fedpact.refused("audit", "embeded:///x.db", code=3)
 
 
+def committed(url: str, transaction: str) -> None:
+    """Wait until the node has committed what it accepted before its answers were lost."""
+    deadline = time.monotonic() + 20
+    with closing(inspect_ledger(url)) as ledger:
+        while ledger.locate(transaction) is None:
+            assert time.monotonic() < deadline, "the transaction was not committed in time"
+            threading.Event().wait(0.01)
+
+
 def test_an_unknown_outcome_exits_with_4_and_names_the_transaction(
     fedpact, served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +195,7 @@ def test_an_unknown_outcome_exits_with_4_and_names_the_transaction(
     message = fedpact.refused(*words, "--url", url, who=ALPHA, code=4)
     assert "fedpact ledger tx" in message
     transaction = message.split("transaction ")[1][:64]
+    committed(Consortium.open(fedpact.home).url, transaction)
     shown = fedpact.ok("ledger", "tx", transaction).one
     assert (shown["code"], shown["function"]) == ("VALID", "registry:propose")
 
