@@ -180,10 +180,12 @@ def test_what_cannot_be_reached_exits_with_3(fedpact, tmp_path: Path) -> None:
 def committed(url: str, transaction: str) -> None:
     """Wait until the node has committed what it accepted before its answers were lost."""
     deadline = time.monotonic() + 20
-    with closing(inspect_ledger(url)) as ledger:
-        while ledger.locate(transaction) is None:
-            assert time.monotonic() < deadline, "the transaction was not committed in time"
-            threading.Event().wait(0.01)
+    while True:
+        with closing(inspect_ledger(url)) as ledger:  # each one shows the moment at which it was opened
+            if ledger.locate(transaction) is not None:
+                return
+        assert time.monotonic() < deadline, "the transaction was not committed in time"
+        threading.Event().wait(0.01)
 
 
 def test_an_unknown_outcome_exits_with_4_and_names_the_transaction(
