@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fedpact.records import RoundState
 from fedpact_flower.demo.members import RESEARCH, Cast
 from fedpact_flower.demo.request import TASK
 from fedpact_flower.demo.settings import DemoSettings
@@ -19,25 +20,29 @@ from fedpact_flower.demo.summary import (
 NANO = 10**9
 
 
-def rounds(cast: Cast, history: Mapping[int, Scores]) -> list[RoundFacts]:
+def states(cast: Cast, history: Mapping[int, Scores]) -> list[RoundState]:
+    """Read every round of the history from the ledger, once."""
+    return [cast.researcher.training.round(TASK, number) for number in history]
+
+
+def rounds(states: list[RoundState], history: Mapping[int, Scores]) -> list[RoundFacts]:
     """Return every round that was closed, with the global model's scores on the test set."""
     facts = []
-    for number, scores in history.items():
-        state = cast.researcher.training.round(TASK, number)
+    for state in states:
         verdict = state.verdict
         if verdict is None:
             continue
         rows = {row.node: row.scores for row in state.scores}
         facts.append(
             RoundFacts(
-                number=number,
+                number=state.number,
                 participants=state.participants,
                 matrix=[
                     [score / NANO if score >= 0 else None for score in rows.get(node, ())]
                     or [None] * len(state.participants)
                     for node in state.participants
                 ],
-                scores=scores,
+                scores=history[state.number],
                 eliminated=list(verdict.eliminated),
                 rewards=list(verdict.rewards),
             )
@@ -50,14 +55,13 @@ def eliminations(facts: list[RoundFacts]) -> list[Elimination]:
     return [Elimination(node, item.number) for item in facts for node in item.eliminated]
 
 
-def leaders(cast: Cast, count: int) -> list[Leader]:
+def leaders(states: list[RoundState]) -> list[Leader]:
     """Return who was elected in each round, and who sealed it."""
-    elected = []
-    for number in range(1, count + 1):
-        election = cast.researcher.training.round(TASK, number).election
-        if election is not None:
-            elected.append(Leader(number, election.ranking[0], election.sealed_by or ""))
-    return elected
+    return [
+        Leader(state.number, state.election.ranking[0], state.election.sealed_by or "")
+        for state in states
+        if state.election is not None
+    ]
 
 
 def credit(cast: Cast) -> CreditFlow:

@@ -112,7 +112,8 @@ def _play(stage: _Stage, progress: Progress, began: float) -> DemoSummary:
         deliver(stage, again, aggregator)
     progress("audit")
     report = cast.chair.audit.run()
-    rounds = accounts.rounds(cast, history)
+    states = accounts.states(cast, history)
+    rounds = accounts.rounds(states, history)
     summary = DemoSummary(
         dataset=dataset.name,
         seed=settings.seed,
@@ -125,7 +126,7 @@ def _play(stage: _Stage, progress: Progress, began: float) -> DemoSummary:
         found={match.dataset_id: match.similarity for match in matches},
         readings_anchored=anchored.readings,
         eliminated=accounts.eliminations(rounds),
-        leaders=accounts.leaders(cast, len(rounds)),
+        leaders=accounts.leaders(states),
         credit=accounts.credit(cast),
         privacy=accounts.privacy(cast, settings, stage.noise),
         cache_hit=again.outcome is Outcome.HIT,
