@@ -23,7 +23,7 @@ from fedpact.gateway.local_frames import (
     send_frame,
     set_timeout,
 )
-from fedpact.gateway.transport import Status, TransportError
+from fedpact.gateway.transport import DeliverKind, Status, Stream, TransportError
 
 SCHEME = "unix://"
 _GRACE_S = 1.0
@@ -65,6 +65,14 @@ class LocalTransport:
     def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """Wait for a transaction's verdict."""
         return self._call(Request("commit_status", timeout_s, request))
+
+    def chaincode_events(self, request: bytes, /) -> Stream:
+        """UNIMPLEMENTED: the local socket carries no streams."""
+        raise TransportError(Status.UNIMPLEMENTED, "the local socket carries no events")
+
+    def deliver(self, kind: DeliverKind, envelope: bytes, /) -> Stream:
+        """UNIMPLEMENTED: the local socket carries no streams."""
+        raise TransportError(Status.UNIMPLEMENTED, "the local socket carries no blocks")
 
     def close(self) -> None:
         """Close the idle connections; calls under way end by themselves."""

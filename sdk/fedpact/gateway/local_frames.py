@@ -1,8 +1,13 @@
-"""Frames of the local transport: what client and server say to each other over a stream socket.
+"""Frames of the local transport and of batched calls: what client and server say to each other.
 
-frame    length (4 bytes, big-endian) || body, at most MAX_FRAME_BYTES
+frame    length of the body (4 bytes, big-endian) || body, at most MAX_FRAME_BYTES
 request  length of the name (1 byte) || timeout in ms (4 bytes) || method's name || gateway message
 reply    00 || gateway message      or      01 || JSON {status, message, details}
+
+Over a socket one frame follows the other. A message of the gRPC method CALLS_METHOD, in both directions, is a
+concatenation of calls; replies come in any order and carry their request's id, which the client gives:
+
+call     length of the body (4 bytes, big-endian) || id (8 bytes) || body: a request or a reply
 """
 
 from __future__ import annotations
@@ -21,9 +26,12 @@ METHODS = frozenset({"evaluate", "endorse", "submit", "commit_status"})
 MAX_FRAME_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
 MAX_PATH_BYTES = 107
 """Longest path of a Unix socket on Linux."""
+CALLS_METHOD = "/fedpact.Node/Calls"
+"""gRPC method of batched calls: a stream of messages in each direction."""
 
 _LENGTH = struct.Struct("!I")
 _REQUEST = struct.Struct("!BI")
+_CALL = struct.Struct("!IQ")
 _LONGEST_MS = 2**32 - 1
 _OK, _FAILED = b"\x00", b"\x01"
 
@@ -94,6 +102,41 @@ def decode_reply(body: bytes) -> bytes:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise FrameError("a malformed failure") from error
     raise TransportError(failure.status, failure.message, tuple(failure.details))
+
+
+def encode_call(number: int, body: bytes) -> bytes:
+    """Encode one call of a batch; a batch is the concatenation of its calls.
+
+    Raises
+    ------
+    FrameError
+        If it is too long.
+    """
+    if len(body) > MAX_FRAME_BYTES:
+        raise FrameError(f"a call of {len(body)} bytes, at most {MAX_FRAME_BYTES}")
+    return _CALL.pack(len(body), number) + body
+
+
+def decode_calls(batch: bytes) -> list[tuple[int, bytes]]:
+    """Return the ids and bodies of a batch of calls.
+
+    Raises
+    ------
+    FrameError
+        If it is malformed.
+    """
+    calls = []
+    at = 0
+    while at < len(batch):
+        if len(batch) - at < _CALL.size:
+            raise FrameError("a call was cut off")
+        size, number = _CALL.unpack_from(batch, at)
+        at += _CALL.size
+        if size > MAX_FRAME_BYTES or len(batch) - at < size:
+            raise FrameError("a call is too long or was cut off")
+        calls.append((number, batch[at : at + size]))
+        at += size
+    return calls
 
 
 def send_frame(stream: socket.socket, body: bytes) -> None:

@@ -1,16 +1,19 @@
 """The one seam between the client and whoever answers it.
 
-    Transport                    evaluate, endorse, submit, commit_status, close
+    Transport                    evaluate, endorse, submit, commit_status, chaincode_events, deliver, close
+    AsyncTransport               the same for asyncio
+    Stream, AsyncStream          the replies to one request for events
     TransportError               what any transport raises
       .status -> Status          gRPC's status names
       .details -> ErrorDetail    one per peer that failed
 
-Requests and replies are serialised messages of Fabric's `gateway.proto`, so that an in-process node, a local
-socket and gRPC are interchangeable.
+Requests and replies are serialised messages of Fabric's `gateway.proto` (of `Deliver` for blocks), so that an
+in-process node, a local socket and gRPC are interchangeable.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -70,6 +73,43 @@ class TransportError(Exception):
         self.details = details
 
 
+class DeliverKind(StrEnum):
+    """What of each block is delivered; the values are the methods of Fabric's `protos.Deliver`."""
+
+    BLOCKS = "Deliver"
+    FILTERED = "DeliverFiltered"
+    WITH_PRIVATE_DATA = "DeliverWithPrivateData"
+
+
+class Stream(Protocol):
+    """The serialised replies to one request for events, in the ledger's order; read by one thread.
+
+    `next` waits for ever for the next reply and raises `TransportError` where the stream breaks.
+    """
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return the stream itself."""
+
+    def __next__(self) -> bytes:
+        """Wait for the next reply."""
+
+    def close(self) -> None:
+        """End the stream, from any thread; whoever waits gets StopIteration or CANCELLED."""
+
+
+class AsyncStream(Protocol):
+    """`Stream` for asyncio."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the stream itself."""
+
+    async def __anext__(self) -> bytes:
+        """Wait for the next reply."""
+
+    async def close(self) -> None:
+        """End the stream; whoever waits gets StopAsyncIteration or CANCELLED."""
+
+
 class Transport(Protocol):
     """A gateway. All methods may be called from many threads; all raise `TransportError` and nothing else."""
 
@@ -97,5 +137,42 @@ class Transport(Protocol):
         Status DEADLINE_EXCEEDED where it is not committed within the time.
         """
 
+    def chaincode_events(self, request: bytes, /) -> Stream:
+        """Follow a chaincode's events; `SignedChaincodeEventsRequest` -> `ChaincodeEventsResponse`s.
+
+        It may be refused here or by the stream. UNIMPLEMENTED where there are no streams.
+        """
+
+    def deliver(self, kind: DeliverKind, envelope: bytes, /) -> Stream:
+        """Follow the blocks; a signed `common.Envelope` with `SeekInfo` -> `DeliverResponse`s.
+
+        A status in place of a block is passed on as it is. UNIMPLEMENTED where there are no streams.
+        """
+
     def close(self) -> None:
+        """Release what the transport holds; more than once is allowed."""
+
+
+class AsyncTransport(Protocol):
+    """`Transport` for the tasks of one event loop."""
+
+    async def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Execute a proposal without ordering it."""
+
+    async def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Collect endorsements."""
+
+    async def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Hand a signed envelope to the orderer."""
+
+    async def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Wait for a transaction's verdict."""
+
+    def chaincode_events(self, request: bytes, /) -> AsyncStream:
+        """Follow a chaincode's events."""
+
+    def deliver(self, kind: DeliverKind, envelope: bytes, /) -> AsyncStream:
+        """Follow the blocks."""
+
+    async def close(self) -> None:
         """Release what the transport holds; more than once is allowed."""

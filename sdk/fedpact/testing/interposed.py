@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fedpact.gateway.transport import Status, Transport, TransportError
+from fedpact.gateway.transport import DeliverKind, Status, Stream, Transport, TransportError
 
 
 class Interposed:
@@ -53,6 +53,14 @@ class Interposed:
     def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """Pass on."""
         return self._inner.commit_status(request, timeout_s=timeout_s)
+
+    def chaincode_events(self, request: bytes, /) -> Stream:
+        """Pass on."""
+        return self._inner.chaincode_events(request)
+
+    def deliver(self, kind: DeliverKind, envelope: bytes, /) -> Stream:
+        """Pass on."""
+        return self._inner.deliver(kind, envelope)
 
     def close(self) -> None:
         """Do nothing: the inner transport belongs to the ledger."""
