@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Collection
+from typing import NamedTuple, Protocol
 
 from fedpact.wire.commits import ValidationCode
 from fedpact_network.embedded.errors import Refusal, RefusalCode
@@ -19,6 +19,16 @@ class Outcome(NamedTuple):
 
     code: ValidationCode
     block: int
+
+
+class Listener(Protocol):
+    """Told about every block, in the block stage's own thread: it must return at once and never raise."""
+
+    def committed(self, height: int, outcomes: Collection[tuple[str, Outcome]], /) -> None:
+        """There are `height` blocks now; the outcomes are those of the newest."""
+
+    def stopped(self, reason: str, /) -> None:
+        """Nothing will be committed any more."""
 
 
 class _Waiter:
@@ -53,11 +63,30 @@ class Notifier:
         self._height = threading.Condition()
         self._blocks = height
         self._stopped = ""
+        self._listeners: tuple[Listener, ...] = ()
 
     def check(self) -> None:
         """Refuse (STOPPED) once nothing will be committed any more."""
         if self._stopped:
             raise Refusal(RefusalCode.STOPPED, self._stopped)
+
+    @property
+    def height(self) -> int:
+        """Number of blocks that have been told about."""
+        return self._blocks
+
+    def add(self, listener: Listener) -> None:
+        """Tell somebody about every block from now on; `stopped` comes at once if the node has stopped."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+            reason = self._stopped
+        if reason:
+            listener.stopped(reason)
+
+    def remove(self, listener: Listener) -> None:
+        """Tell somebody no more."""
+        with self._lock:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
 
     def recent(self, tx_id: str) -> Outcome | None:
         """Return the outcome of a transaction that was committed not long ago."""
@@ -119,7 +148,7 @@ class Notifier:
                 self._height.wait(left_s)
             return self._blocks
 
-    def publish(self, height: int, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+    def publish(self, height: int, outcomes: Collection[tuple[str, Outcome]]) -> None:
         """Tell everyone about a committed block; `height` counts it."""
         with self._lock:
             for tx_id, outcome in outcomes:
@@ -132,6 +161,8 @@ class Notifier:
         with self._height:
             self._blocks = height
             self._height.notify_all()
+        for listener in self._listeners:
+            listener.committed(height, outcomes)
 
     def stop(self, reason: str) -> None:
         """Wake everyone with bad news; nothing will be committed any more."""
@@ -142,6 +173,8 @@ class Notifier:
                     waiter.wake()
         with self._height:
             self._height.notify_all()
+        for listener in self._listeners:
+            listener.stopped(reason)
 
     def _forget(self, tx_id: str, waiter: _Waiter) -> None:
         with self._lock:
