@@ -1,0 +1,1 @@
+"""The system chaincode `_lifecycle`: members agree on a contract's definition before it runs."""
