@@ -10,18 +10,12 @@ from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection, RootTransaction
 
 from fedpact.ledger import Counts
+from fedpact.wire.rwsets import Row as Row
 from fedpact.wire.rwsets import Version
 from fedpact_network.embedded.schema import BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS
 
 PAGE_ROWS = 512
 """Rows that a scan fetches at a time."""
-
-
-class Row(NamedTuple):
-    """A committed value and the transaction that wrote it."""
-
-    value: bytes
-    version: Version
 
 
 class Place(NamedTuple):

@@ -61,7 +61,7 @@ def test_encoding_is_fabrics():
                 itr_exhausted=True,
                 raw_reads=kv_rwset_pb2.QueryReads(kv_reads=[read(key="aa", version=version(block_num=1))]),
             ),
-            kv_rwset_pb2.RangeQueryInfo(raw_reads=kv_rwset_pb2.QueryReads()),
+            kv_rwset_pb2.RangeQueryInfo(),
         ],
         writes=[
             kv_rwset_pb2.KVWrite(key="gone", is_delete=True),
@@ -129,24 +129,18 @@ def test_encode_refuses_repeats_and_broken_text(rwsets):
     assert caught.value.code is WireCode.BAD_RWSET
 
 
-def _private():
-    rwset = by_hand()
-    rwset.ns_rwset[0].collection_hashed_rwset.add(collection_name="c")
-    return rwset
-
-
 @pytest.mark.parametrize(
     ("rwset", "code"),
     [
-        (_private(), WireCode.UNSUPPORTED_RWSET),
-        (by_hand(metadata_writes=[kv_rwset_pb2.KVMetadataWrite(key="k")]), WireCode.UNSUPPORTED_RWSET),
         (
             by_hand(
                 range_queries_info=[
-                    kv_rwset_pb2.RangeQueryInfo(reads_merkle_hashes=kv_rwset_pb2.QueryReadsMerkleSummary())
+                    kv_rwset_pb2.RangeQueryInfo(
+                        reads_merkle_hashes=kv_rwset_pb2.QueryReadsMerkleSummary(max_degree=1)
+                    )
                 ]
             ),
-            WireCode.UNSUPPORTED_RWSET,
+            WireCode.BAD_RWSET,
         ),
         (rwset_pb2.TxReadWriteSet(ns_rwset=[rwset_pb2.NsReadWriteSet(rwset=b"\xff")]), WireCode.BAD_RWSET),
         (rwset_pb2.TxReadWriteSet(data_model=1), WireCode.BAD_RWSET),
