@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from fedpact.identity import Identity
 from fedpact.wire.blocks import build_block, header_hash, parse_block
 from fedpact.wire.commits import ValidationCode, commit_hash, seal
-from fedpact.wire.rwsets import NamespaceRwset
+from fedpact.wire.rwsets import NamespaceRwset, Row
 from fedpact.wire.state_hash import StateHash, digest_of_residue
 from fedpact_network.embedded.conflicts import BlockState
 from fedpact_network.embedded.notifier import Notifier, Outcome
-from fedpact_network.embedded.reader import Row
 from fedpact_network.embedded.snapshots import Snapshots
 from fedpact_network.embedded.state_cache import StateKey
 from fedpact_network.embedded.store import BlockRecord, Store, Tip

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from fedpact.wire.commits import Update, ValidationCode
-from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Version
-from fedpact_network.embedded.reader import Row
+from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Row, Version
 from fedpact_network.embedded.state_cache import StateKey
 
 

@@ -10,8 +10,7 @@ from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection, RootTransaction
 
 from fedpact.ledger import Counts
-from fedpact.wire.rwsets import Row as Row
-from fedpact.wire.rwsets import Version
+from fedpact.wire.rwsets import Row, Version
 from fedpact_network.embedded.schema import BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS
 
 PAGE_ROWS = 512

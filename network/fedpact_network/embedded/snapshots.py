@@ -12,10 +12,11 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from fedpact.wire.rwsets import Row
 from fedpact_chaincode.stub import KeyModification
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
 from fedpact_network.embedded.history import history
-from fedpact_network.embedded.reader import Place, Reader, Row
+from fedpact_network.embedded.reader import Place, Reader
 from fedpact_network.embedded.state_cache import StateCache, StateKey
 from fedpact_network.embedded.store import Store
 

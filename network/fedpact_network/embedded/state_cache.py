@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fedpact_network.embedded.reader import Row
+from fedpact.wire.rwsets import Row
 
 StateKey = tuple[str, str]
 """Namespace and key."""

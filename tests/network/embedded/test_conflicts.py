@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.wire.commits import ValidationCode
-from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Read, Version, Write
+from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Read, Row, Version, Write
 from fedpact_network.embedded.conflicts import BlockState
-from fedpact_network.embedded.reader import Row
 
 KEYS = ["a", "b", "c", "d"]
 KEY = st.sampled_from(KEYS)

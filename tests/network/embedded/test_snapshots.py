@@ -4,11 +4,10 @@ import threading
 
 import pytest
 
-from fedpact.wire.rwsets import Version
+from fedpact.wire.rwsets import Row, Version
 from fedpact_network.embedded import database
 from fedpact_network.embedded.database import Database
 from fedpact_network.embedded.errors import Refusal
-from fedpact_network.embedded.reader import Row
 from fedpact_network.embedded.snapshots import Snapshots
 from fedpact_network.embedded.state_cache import StateCache
 from fedpact_network.embedded.store import BlockRecord, Store, Tip

@@ -1,5 +1,4 @@
-from fedpact.wire.rwsets import Version
-from fedpact_network.embedded.reader import Row
+from fedpact.wire.rwsets import Row, Version
 from fedpact_network.embedded.state_cache import StateCache
 
 A, B = ("ns", "a"), ("ns", "b")
