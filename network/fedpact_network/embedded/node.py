@@ -144,6 +144,20 @@ class EmbeddedNode:
             raise Refusal(RefusalCode.DUPLICATE, "another envelope with this transaction id is committed")
         return submission.tx_id
 
+    def decided(self, tx_id: str) -> Outcome | None:
+        """Return a transaction's outcome if it is committed. Reads the database where memory has none.
+
+        Raises
+        ------
+        Refusal
+            STOPPED.
+        """
+        check_process(self._process)
+        recent = self.notifier.recent(tx_id)
+        if recent is None and not self._orderer.holds(tx_id):
+            return self._look_up(tx_id)
+        return recent
+
     def outcome(self, tx_id: str, timeout_s: float) -> Outcome:
         """Wait until a transaction is committed.
 
