@@ -144,6 +144,10 @@ class EmbeddedNode:
             raise Refusal(RefusalCode.DUPLICATE, "another envelope with this transaction id is committed")
         return submission.tx_id
 
+    def holds(self, tx_id: str) -> bool:
+        """Whether a transaction was taken and its block is not committed yet."""
+        return self._orderer.holds(tx_id)
+
     def decided(self, tx_id: str) -> Outcome | None:
         """Return a transaction's outcome if it is committed. Reads the database where memory has none.
 
