@@ -22,6 +22,7 @@ from fedpact.identity import IdentityError
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.events import chaincode_events
 from fedpact_network.embedded.node import EmbeddedNode
+from fedpact_network.embedded.notifier import Outcome
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
@@ -69,7 +70,7 @@ class GatewayHandler:
 
     def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`EvaluateRequest` -> `EvaluateResponse`. The call ends when the contract does."""
-        with _answering(_EVALUATING):
+        with answering(_EVALUATING):
             message = _read(gateway_pb2.EvaluateRequest, request)
             self._check_channel(message.channel_id)
             signed = message.proposed_transaction
@@ -88,7 +89,7 @@ class GatewayHandler:
 
     def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`EndorseRequest` -> `EndorseResponse` with the unsigned envelope."""
-        with _answering(_ENDORSING):
+        with answering(_ENDORSING):
             message = _read(gateway_pb2.EndorseRequest, request)
             self._check_channel(message.channel_id)
             signed = message.proposed_transaction
@@ -100,7 +101,7 @@ class GatewayHandler:
 
     def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`SubmitRequest` -> `SubmitResponse`; it is ordered, its outcome is asked for by `commit_status`."""
-        with _answering():
+        with answering():
             message = _read(gateway_pb2.SubmitRequest, request)
             self._check_channel(message.channel_id)
             if not message.prepared_transaction.signature:
@@ -110,23 +111,29 @@ class GatewayHandler:
 
     def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`SignedCommitStatusRequest` -> `CommitStatusResponse`, as soon as the block is committed."""
-        with _answering():
-            signed = _read(gateway_pb2.SignedCommitStatusRequest, request)
-            message = _read(gateway_pb2.CommitStatusRequest, signed.request)
-            self._check_channel(message.channel_id)
-            self._authenticate(message.identity, signed.request, signed.signature)
-            outcome = self._node.outcome(message.transaction_id, timeout_s)
-            reply: bytes = gateway_pb2.CommitStatusResponse(
-                result=outcome.code, block_number=outcome.block
-            ).SerializeToString()
-            return reply
+        with answering():
+            return commit_reply(self._node.outcome(self.asked_commit(request), timeout_s))
+
+    def asked_commit(self, request: bytes) -> str:
+        """Return the transaction id that a `SignedCommitStatusRequest` asks for, once its signature is checked.
+
+        Raises
+        ------
+        Refusal
+            MALFORMED, UNKNOWN_CHANNEL, ACCESS_DENIED.
+        """
+        signed = _read(gateway_pb2.SignedCommitStatusRequest, request)
+        message = _read(gateway_pb2.CommitStatusRequest, signed.request)
+        self._check_channel(message.channel_id)
+        self._authenticate(message.identity, signed.request, signed.signature)
+        return str(message.transaction_id)
 
     def chaincode_events(self, request: bytes, /) -> Iterator[bytes]:
         """`SignedChaincodeEventsRequest` -> a stream of `ChaincodeEventsResponse`, until the node stops.
 
         The place to start is fixed by the call, not by the first `next`.
         """
-        with _answering():
+        with answering():
             signed = _read(gateway_pb2.SignedChaincodeEventsRequest, request)
             message = _read(gateway_pb2.ChaincodeEventsRequest, signed.request)
             self._check_channel(message.channel_id)
@@ -149,7 +156,7 @@ class GatewayHandler:
 
 
 @contextmanager
-def _answering(
+def answering(
     special: Mapping[RefusalCode, tuple[Status, str]] = _EVALUATING,
 ) -> Iterator[None]:
     """Turn refusals, and whatever should not happen, into `TransportError`."""
@@ -165,9 +172,17 @@ def _answering(
         raise TransportError(Status.INTERNAL, f"the node failed: {type(error).__name__}") from error
 
 
+def commit_reply(outcome: Outcome) -> bytes:
+    """Return a serialised `CommitStatusResponse`."""
+    reply: bytes = gateway_pb2.CommitStatusResponse(
+        result=outcome.code, block_number=outcome.block
+    ).SerializeToString()
+    return reply
+
+
 def _streaming(stream: Iterator[bytes]) -> Iterator[bytes]:
     while True:
-        with _answering():
+        with answering():
             reply = next(stream, None)
         if reply is None:
             return
