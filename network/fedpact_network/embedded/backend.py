@@ -146,6 +146,7 @@ def _run(
     """Start a node on a database that is held; release it if that fails."""
     from sqlalchemy.exc import DatabaseError
 
+    from fedpact_network.embedded.layout import LayoutError
     from fedpact_network.embedded.ledger import EmbeddedLedger
     from fedpact_network.embedded.node import EmbeddedNode, NodeSettings
     from fedpact_network.embedded.recovery import DamagedLedgerError, recover
@@ -158,6 +159,9 @@ def _run(
         config = recover(store)
         keys = _load_keys(url, config, clock_ns() / 1_000_000_000)
         return EmbeddedLedger(url, EmbeddedNode(store, NodeSettings(config, keys, chaincodes, clock_ns)))
+    except LayoutError as error:
+        store.close()
+        raise LedgerError(error.code, url, str(error)) from error
     except (DamagedLedgerError, DatabaseError) as error:
         store.close()
         raise LedgerError("LEDGER_DAMAGED", url, str(error)) from error

@@ -26,7 +26,8 @@ from fedpact.wire.config import ChannelConfig
 from fedpact.wire.envelopes import parse_envelope
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Version
-from fedpact_network.embedded.schema import ABOUT, BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS, VERSION
+from fedpact_network.embedded import layout
+from fedpact_network.embedded.schema import BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS
 
 PAGE_ROWS = 512
 CACHED_BYTES = 64 << 20
@@ -36,7 +37,6 @@ _CACHED_BLOCKS = 8
 _ROW_BYTES = 400  # of a write's key, tuple and dictionary slot
 
 _S, _T, _B, _H = STATE.c, TRANSACTIONS.c, BLOCKS.c, HISTORY.c
-_SCHEMA = select(ABOUT.c.content).where(ABOUT.c.name == "schema")
 _HEIGHT = select(func.max(_B.number))
 _BLOCK = select(_B.data).where(_B.number == bindparam("n"))
 _STATE_HASH = select(_B.state_hash).where(_B.number == bindparam("n"))
@@ -100,10 +100,14 @@ class InspectedLedger:
         self._envelopes = lru_cache(_CACHED_BLOCKS)(self._read_envelopes)
         try:
             self._connection.exec_driver_sql("BEGIN")
-            schema = self._value(_SCHEMA)
-            if schema != VERSION:
-                raise LedgerError("LEDGER_DAMAGED", url, f"layout {schema}, this understands {VERSION}")
+            layout.check(self._connection)
             last = self._value(_HEIGHT)
+        except layout.LayoutError as error:
+            self.close()
+            raise LedgerError(error.code, url, str(error)) from error
+        except DatabaseError as error:
+            self.close()
+            raise LedgerError("LEDGER_DAMAGED", url, f"the database: {error.orig}") from error
         except BaseException:
             self.close()
             raise

@@ -13,7 +13,6 @@ from fedpact.wire.blocks import ParsedBlock, data_hash, parse_block
 from fedpact.wire.config import ChannelConfig
 from fedpact.wire.errors import WireError
 from fedpact.wire.state_hash import StateHash, digest_of_residue
-from fedpact_network.embedded.schema import VERSION
 from fedpact_network.embedded.store import BlockRecord, Store, Tip
 
 
@@ -31,16 +30,16 @@ def found(store: Store, config: ChannelConfig) -> None:
 
 
 def recover(store: Store) -> ChannelConfig:
-    """Check the last block and read the configuration from the first one.
+    """Upgrade an older layout, check the last block and read the configuration from the first one.
 
     Raises
     ------
     DamagedLedgerError
-        If there is no ledger of this layout, or the blocks do not hold together.
+        If the blocks do not hold together.
+    LayoutError
+        If the tables are not those of a ledger that this version can work with.
     """
-    schema = store.schema()
-    if schema != VERSION:
-        raise DamagedLedgerError(f"layout {schema}, this node understands {VERSION}")
+    store.upgrade()
     tip = store.tip()
     if tip is None:
         raise DamagedLedgerError("there is no genesis block")

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select
 
+from fedpact_network.embedded import layout
 from fedpact_network.embedded.database import Database, upsert
 from fedpact_network.embedded.reader import Reader
-from fedpact_network.embedded.schema import ABOUT, BLOCKS, HISTORY, METADATA, STATE, TRANSACTIONS, VERSION
+from fedpact_network.embedded.schema import BLOCKS, HISTORY, STATE, TRANSACTIONS
 
 
 class Tip(NamedTuple):
@@ -67,17 +68,13 @@ class Store:
     def create(self, genesis: BlockRecord) -> None:
         """Make the tables and store the genesis block, in one transaction."""
         with self._writer.begin():
-            METADATA.create_all(self._writer)
-            self._writer.execute(insert(ABOUT), {"name": "schema", "content": VERSION})
+            layout.make(self._writer)
             self._write(genesis)
 
-    def schema(self) -> str | None:
-        """Return the version of the tables' layout; None where there are none."""
+    def upgrade(self) -> None:
+        """Bring the tables of an older version to the present layout; see `layout.upgrade`."""
         with self._writer.begin():
-            if not self._database.engine.dialect.has_table(self._writer, ABOUT.name):
-                return None
-            found = select(ABOUT.c.content).where(ABOUT.c.name == "schema")
-            return self._writer.execute(found).scalar()
+            layout.upgrade(self._writer)
 
     def tip(self) -> Tip | None:
         """Return the last block."""

@@ -242,7 +242,7 @@ DAMAGES = {
     "missing": "delete from blocks where number = 1",
     "genesis": "update blocks set data = x'ffff' where number = 0",
     "no blocks": "delete from blocks",
-    "layout": "update about set content = '99'",
+    "no layout": "delete from alembic_version",
 }
 
 

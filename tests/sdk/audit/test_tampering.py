@@ -194,7 +194,7 @@ def holds(column: str, text: str) -> str:
         (f"update state set block = block + 1 where {holds('key', 'credit.account')}", Check.STATE_ROW),
         (f"delete from state where {holds('key', 'credit.account')}", Check.STATE_ROW),
         (
-            "insert into state select namespace, cast(key || 'x' as blob), value, block, position from state"
+            "insert into state select namespace, cast(key || 'x' as blob), value, block, position, null from state"
             " limit 1",
             Check.STATE_ROW,
         ),
@@ -217,9 +217,9 @@ def test_an_altered_row_is_found(copy: Copy, statement: str, check: Check) -> No
 @pytest.mark.parametrize(
     ("statement", "check"),
     [
-        ("insert into state values ('unknown', x'61', x'62', 1, 0)", Check.STATE_ROW),
+        ("insert into state values ('unknown', x'61', x'62', 1, 0, null)", Check.STATE_ROW),
         (
-            "insert into state select namespace, cast(key as text), value, block, position from state"
+            "insert into state select namespace, cast(key as text), value, block, position, null from state"
             " limit 1",
             Check.STATE_ROW,
         ),
