@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from fedpact.gateway import offline, settlement
+from fedpact.gateway.caller import Caller, place_of
+from fedpact.gateway.checkpoints import Checkpointer
 from fedpact.gateway.commit import Commit, Result
 from fedpact.gateway.connection import Actor, Connection, Deadlines, Retries
-from fedpact.gateway.errors import CommitError
-from fedpact.gateway.messages import SignedProposal
+from fedpact.gateway.event_kinds import (
+    BLOCKS,
+    BLOCKS_AND_PRIVATE_DATA,
+    CHAINCODE_EVENTS,
+    FILTERED_BLOCKS,
+    Block,
+    BlockAndPrivateData,
+    ChaincodeEvent,
+    EventKind,
+    FilteredBlock,
+)
+from fedpact.gateway.event_requests import read_request
+from fedpact.gateway.events import Events, EventsRequest
 from fedpact.gateway.proposal import Proposal
 from fedpact.gateway.transaction import Transaction
 from fedpact.gateway.transport import Transport
-from fedpact.wire.proposals import NO_TRANSIENT, build_proposal
+from fedpact.wire.proposals import NO_TRANSIENT
 
-log = logging.getLogger(__name__)
+E = TypeVar("E")
 
 
-class Gateway:
+class Gateway(Caller):
     """A client of one chaincode on one channel, acting for one identity; may be used by many threads.
 
     Parameters
@@ -49,17 +62,10 @@ class Gateway:
         deadlines: Deadlines | None = None,
         retries: Retries | None = None,
     ) -> None:
-        self.identity = identity
-        self.chaincode = chaincode
-        self.clock = clock
         self._connection = Connection(
-            transport, identity, channel_id, deadlines or Deadlines(), retries or Retries()
+            identity, channel_id, deadlines or Deadlines(), retries or Retries(), transport
         )
-
-    @property
-    def channel_id(self) -> str:
-        """The channel that is called."""
-        return self._connection.channel_id
+        super().__init__(self._connection, chaincode, clock)
 
     def evaluate(self, function: str, message: bytes = b"") -> bytes:
         """Execute a function without changing anything; return its result.
@@ -76,7 +82,7 @@ class Gateway:
         EvaluateError
             It was not executed.
         """
-        return self.new_proposal(function, message).evaluate()
+        return self._connection.run(self._evaluating(function, message))
 
     def submit(
         self, function: str, message: bytes = b"", *, transient: Mapping[str, bytes] = NO_TRANSIENT
@@ -103,21 +109,7 @@ class Gateway:
         OutcomeUnknown
             It may be committed or not; see `resume`.
         """
-        retries = self._connection.retries
-        conflicts = 0
-        while True:
-            transaction = self.new_proposal(function, message, transient=transient).endorse()
-            try:
-                result = settlement.settle(self._connection, transaction)
-            except CommitError as error:
-                conflicts += 1
-                if not error.conflict or conflicts > retries.conflicts:
-                    raise
-                log.info("transaction %s %s: %s, again", error.transaction_id, function, error.code.name)
-                retries.pause(conflicts)
-            else:
-                log.info("transaction %s %s: block %d", result.transaction_id, function, result.block_number)
-                return result
+        return self._connection.run(self._committing(function, message, transient))
 
     def submit_async(
         self, function: str, message: bytes = b"", *, transient: Mapping[str, bytes] = NO_TRANSIENT
@@ -133,8 +125,8 @@ class Gateway:
         OutcomeUnknown
             It may have been submitted or not; see `resume`.
         """
-        transaction = self.new_proposal(function, message, transient=transient).endorse()
-        return settlement.submit(self._connection, transaction)
+        transaction = self._connection.run(self._handing_over(function, message, transient))
+        return Commit(self._connection, transaction.transaction_id, transaction.payload)
 
     def resume(self, transaction: bytes) -> Result:
         """Go on with a transaction whose outcome is unknown: look it up, else send the same envelope again.
@@ -152,9 +144,7 @@ class Gateway:
         WireError
             These are not a transaction's bytes.
         """
-        prepared = offline.read_transaction(transaction)
-        signed = Transaction(self._connection, prepared, signature=prepared.signature or None)
-        return settlement.resume(self._connection, signed)
+        return self._connection.run(settlement.resume(self._terms, self._endorsed(transaction)))
 
     def new_proposal(
         self,
@@ -173,18 +163,7 @@ class Gateway:
         transient : data for the endorsers only.
         organisations : MSP ids of those who must execute it; empty leaves the choice to the gateway.
         """
-        built = build_proposal(
-            self.identity.creator,
-            channel_id=self.channel_id,
-            chaincode=self.chaincode,
-            args=[function.encode(), message] if message else [function.encode()],
-            timestamp_ns=self.clock(),
-            transient=transient,
-        )
-        unsigned = SignedProposal(
-            built.transaction_id, self.channel_id, built.proposal_bytes, organisations=tuple(organisations)
-        )
-        return Proposal(self._connection, unsigned)
+        return Proposal(self._connection, self._unsigned(function, message, transient, organisations))
 
     def signed_proposal(self, proposal: bytes, signature: bytes) -> Proposal:
         """Take up a proposal (`Proposal.to_bytes`) signed elsewhere; WireError if malformed."""
@@ -197,3 +176,75 @@ class Gateway:
     def signed_commit(self, commit: bytes, signature: bytes) -> Commit:
         """Take up a status request (`Commit.to_bytes`) signed elsewhere; WireError if malformed."""
         return Commit(self._connection, offline.read_transaction_id(commit), signature=signature)
+
+    def chaincode_events(
+        self,
+        start_block: int | None = None,
+        *,
+        after: str = "",
+        checkpointer: Checkpointer | None = None,
+    ) -> Events[ChaincodeEvent]:
+        """Follow what the chaincode announces in valid transactions, in the ledger's order.
+
+        A stream that breaks is resumed after the last event, on another address if there are several.
+
+        Parameters
+        ----------
+        start_block : the first block, from 0; None: the next one to be committed after this call.
+        after : a transaction of the first block; its events and those before are left out.
+        checkpointer : where to go on; stands above the others if something was noted in it. It is read here
+            and never written: note what was processed with its methods.
+
+        Raises
+        ------
+        EventsError
+            The gateway cannot be reached or refuses.
+        ValueError
+            There is no such place to start.
+        """
+        return self._events(CHAINCODE_EVENTS, start_block, after, checkpointer)
+
+    def block_events(
+        self, start_block: int | None = None, *, checkpointer: Checkpointer | None = None
+    ) -> Events[Block]:
+        """Follow the blocks; parameters and errors as of `chaincode_events`."""
+        return self._events(BLOCKS, start_block, "", checkpointer)
+
+    def filtered_block_events(
+        self, start_block: int | None = None, *, checkpointer: Checkpointer | None = None
+    ) -> Events[FilteredBlock]:
+        """Follow the blocks without their content; parameters and errors as of `chaincode_events`."""
+        return self._events(FILTERED_BLOCKS, start_block, "", checkpointer)
+
+    def block_and_private_data_events(
+        self, start_block: int | None = None, *, checkpointer: Checkpointer | None = None
+    ) -> Events[BlockAndPrivateData]:
+        """Follow the blocks with the private data of the own organisation; else as `chaincode_events`."""
+        return self._events(BLOCKS_AND_PRIVATE_DATA, start_block, "", checkpointer)
+
+    def new_events_request(
+        self,
+        kind: EventKind[E],
+        start_block: int | None = None,
+        *,
+        after: str = "",
+        checkpointer: Checkpointer | None = None,
+    ) -> EventsRequest[E]:
+        """Make a request for events to be signed elsewhere; else as `chaincode_events`.
+
+        Parameters
+        ----------
+        kind : `CHAINCODE_EVENTS`, `BLOCKS`, `FILTERED_BLOCKS`, `BLOCKS_AND_PRIVATE_DATA`.
+        """
+        message = self._events_message(kind, place_of(start_block, after, checkpointer))
+        return EventsRequest(self._connection, kind, message)
+
+    def signed_events_request(self, kind: EventKind[E], request: bytes, signature: bytes) -> EventsRequest[E]:
+        """Take up a request (`EventsRequest.to_bytes`) signed elsewhere; WireError if malformed."""
+        message = read_request(kind.deliver, request)
+        return EventsRequest(self._connection, kind, message, signature=signature)
+
+    def _events(
+        self, kind: EventKind[E], start_block: int | None, after: str, checkpointer: Checkpointer | None
+    ) -> Events[E]:
+        return Events(self._connection, self._cursor(kind, place_of(start_block, after, checkpointer)))

@@ -6,8 +6,9 @@ import hashlib
 from typing import NamedTuple
 
 from fedpact.gateway import messages
-from fedpact.gateway.connection import Connection
+from fedpact.gateway.connection import Connection, Terms
 from fedpact.gateway.errors import CommitError, CommitStatusError
+from fedpact.gateway.flows import Call, Flow
 from fedpact.gateway.messages import CommitStatus
 from fedpact.gateway.transport import TransportError
 
@@ -27,7 +28,62 @@ class Result(NamedTuple):
     block_number: int
 
 
-class Commit:
+class CommitStage:
+    """A submitted transaction, and the flows that learn its outcome.
+
+    Parameters
+    ----------
+    terms : who asks, how patiently.
+    transaction_id : of the transaction.
+    payload : the contract's result, as endorsed.
+    signature : of the status request, made elsewhere; without one, the terms' identity signs.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        transaction_id: str,
+        payload: bytes = b"",
+        *,
+        signature: bytes | None = None,
+    ) -> None:
+        self.transaction_id = transaction_id
+        self.payload = payload
+        self.message = messages.commit_status_request(
+            transaction_id, terms.channel_id, terms.identity.creator
+        )
+        self._terms = terms
+        self._signature = signature
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what the client signs to ask for the status, for off-line signing."""
+        return hashlib.sha256(self.message).digest()
+
+    def to_bytes(self) -> bytes:
+        """Return Fabric's `SignedCommitStatusRequest`, for `Gateway.signed_commit`."""
+        return messages.signed_commit_status_request(self.message, self._signature or b"")
+
+    def asking(self, timeout_s: float | None = None) -> Flow[CommitStatus]:
+        """Flow of `status`."""
+        if self._signature is None:
+            self._signature = self._terms.identity.sign(self.message)
+        request = messages.signed_commit_status_request(self.message, self._signature)
+        wait_s = self._terms.deadlines.commit_s if timeout_s is None else timeout_s
+        try:
+            return messages.commit_status_reply((yield Call("commit_status", request, wait_s)))
+        except TransportError as error:
+            raise CommitStatusError(self.transaction_id, f"no verdict, {error}", error) from error
+
+    def concluding(self, timeout_s: float | None = None) -> Flow[Result]:
+        """Flow of `result`."""
+        code, block_number = verdict = yield from self.asking(timeout_s)
+        if not verdict.valid:
+            raise CommitError(self.transaction_id, code, block_number)
+        return Result(self.transaction_id, self.payload, block_number)
+
+
+class Commit(CommitStage):
     """A submitted transaction.
 
     Parameters
@@ -46,22 +102,8 @@ class Commit:
         *,
         signature: bytes | None = None,
     ) -> None:
-        self.transaction_id = transaction_id
-        self.payload = payload
-        self.message = messages.commit_status_request(
-            transaction_id, connection.channel_id, connection.identity.creator
-        )
+        super().__init__(connection, transaction_id, payload, signature=signature)
         self._connection = connection
-        self._signature = signature
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of what the client signs to ask for the status, for off-line signing."""
-        return hashlib.sha256(self.message).digest()
-
-    def to_bytes(self) -> bytes:
-        """Return Fabric's `SignedCommitStatusRequest`, for `Gateway.signed_commit`."""
-        return messages.signed_commit_status_request(self.message, self._signature or b"")
 
     def status(self, *, timeout_s: float | None = None) -> CommitStatus:
         """Wait for the verdict.
@@ -75,16 +117,7 @@ class Commit:
         CommitStatusError
             It could not be learned in time; the transaction may be committed.
         """
-        if self._signature is None:
-            self._signature = self._connection.identity.sign(self.message)
-        request = messages.signed_commit_status_request(self.message, self._signature)
-        wait_s = self._connection.deadlines.commit_s if timeout_s is None else timeout_s
-        try:
-            return messages.commit_status_reply(
-                self._connection.transport.commit_status(request, timeout_s=wait_s)
-            )
-        except TransportError as error:
-            raise CommitStatusError(self.transaction_id, f"no verdict, {error}", error) from error
+        return self._connection.run(self.asking(timeout_s))
 
     def result(self, *, timeout_s: float | None = None) -> Result:
         """Wait for the verdict and return the result.
@@ -96,7 +129,4 @@ class Commit:
         CommitStatusError
             The verdict could not be learned in time.
         """
-        code, block_number = verdict = self.status(timeout_s=timeout_s)
-        if not verdict.valid:
-            raise CommitError(self.transaction_id, code, block_number)
-        return Result(self.transaction_id, self.payload, block_number)
+        return self._connection.run(self.concluding(timeout_s))

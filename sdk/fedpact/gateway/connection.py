@@ -1,4 +1,4 @@
-"""What every stage of a transaction needs: who acts, where, and how patiently."""
+"""What every stage of a transaction needs: who acts, where, and how patiently; who runs its flows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from fedpact.gateway.transport import Transport
+from fedpact.gateway.flows import Flow, Pause
+from fedpact.gateway.transport import Transport, TransportError
+
+T = TypeVar("T")
 
 
 class Actor(Protocol):
@@ -50,29 +53,58 @@ class Retries:
     ----------
     conflicts : new proposals after a conflict (MVCC, phantom).
     resends : repetitions of one signed envelope after an unknown outcome.
+    reconnects : attempts in a row to go on with a broken stream of events.
     first_s, cap_s : bounds of the first and of any wait, seconds.
     rng : source of the jitter; the default has no state, so that forked workers do not wait in step.
-    sleep : waits some seconds.
+    sleep : waits some seconds; asyncio's clients wait with `asyncio.sleep`.
     """
 
     conflicts: int = 8
     resends: int = 4
+    reconnects: int = 100
     first_s: float = 0.02
     cap_s: float = 2.0
     rng: random.Random = field(default_factory=random.SystemRandom, repr=False)
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
 
-    def pause(self, attempt: int) -> None:
-        """Wait before an attempt (from 1)."""
-        self.sleep(self.rng.uniform(0.0, min(self.cap_s, self.first_s * 2.0 ** (attempt - 1))))
+    def wait_s(self, attempt: int) -> float:
+        """Return how long to wait before an attempt (from 1)."""
+        doubled = self.first_s * 2.0 ** min(attempt - 1, 1000)
+        return self.rng.uniform(0.0, min(self.cap_s, doubled))
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """Who acts, on which channel, through which transport, how patiently."""
+class Terms:
+    """Who acts, on which channel, how patiently."""
 
-    transport: Transport
     identity: Actor
     channel_id: str
-    deadlines: Deadlines = Deadlines()
-    retries: Retries = field(default_factory=Retries)
+    deadlines: Deadlines
+    retries: Retries
+
+
+@dataclass(frozen=True, slots=True)
+class Connection(Terms):
+    """Terms and a transport; runs flows in the caller's thread."""
+
+    transport: Transport
+
+    def run(self, flow: Flow[T]) -> T:
+        """Do what a flow asks for, until it returns or raises."""
+        transport = self.transport
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, Pause):
+                    self.retries.sleep(step.seconds)
+                    step = flow.send(b"")
+                    continue
+                try:
+                    reply = getattr(transport, step.stage)(step.request, timeout_s=step.timeout_s)
+                except TransportError as error:
+                    step = flow.throw(error)
+                else:
+                    step = flow.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result

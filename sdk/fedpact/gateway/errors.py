@@ -7,6 +7,7 @@
       CommitStatusError          the verdict could not be learned; the transaction may be committed
       CommitError                the ledger found the transaction invalid; it changed nothing
       OutcomeUnknown             it was submitted, and whether it is committed could not be learned
+      EventsError                a stream of events was refused, or broke and could not be resumed
 
 A refusal by the contract itself is none of these: it is `fedpact_chaincode.errors.Rejected`, raised again on
 this side with its code, its fields and the transaction's id.
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
     from fedpact.wire.commits import ValidationCode
     from fedpact_chaincode.errors import Rejected
 
-_TRANSIENT = frozenset(
+TRANSIENT = frozenset(
     {Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED, Status.RESOURCE_EXHAUSTED, Status.CANCELLED}
 )
-_UNDECIDED = _TRANSIENT | {Status.UNKNOWN, Status.INTERNAL, Status.DATA_LOSS}
+_UNDECIDED = TRANSIENT | {Status.UNKNOWN, Status.INTERNAL, Status.DATA_LOSS}
 _CONFLICTS = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
 _RESPONSE = re.compile(r"chaincode response \d+, ")
 
@@ -36,7 +37,7 @@ class GatewayError(Exception):
 
     Attributes
     ----------
-    transaction_id : which one.
+    transaction_id : which one; empty for events.
     retryable : whether doing the same again may succeed.
     advice : what to do, one sentence.
     status : the gRPC status behind it, if a call failed.
@@ -46,7 +47,7 @@ class GatewayError(Exception):
     advice = "Read the message; the same call will fail again."
 
     def __init__(self, transaction_id: str, message: str, cause: TransportError | None = None) -> None:
-        super().__init__(f"transaction {transaction_id}: {message}")
+        super().__init__(f"transaction {transaction_id}: {message}" if transaction_id else message)
         self.transaction_id = transaction_id
         self.status: Status | None = cause.status if cause else None
         self.details: tuple[ErrorDetail, ...] = cause.details if cause else ()
@@ -54,7 +55,7 @@ class GatewayError(Exception):
     @property
     def retryable(self) -> bool:
         """Whether doing the same again may succeed."""
-        return self.status in _TRANSIENT
+        return self.status in TRANSIENT
 
 
 class EvaluateError(GatewayError):
@@ -143,6 +144,15 @@ class OutcomeUnknown(GatewayError):  # noqa: N818 (an outcome, neither success n
     def retryable(self) -> bool:
         """Never: a new proposal could do the same thing twice."""
         return False
+
+
+class EventsError(GatewayError):
+    """A stream of events was refused, or broke and could not be resumed."""
+
+    advice = "Ask again, from the last checkpoint, if it is retryable."
+
+    def __init__(self, message: str, cause: TransportError) -> None:
+        super().__init__("", f"{message}, {cause}", cause)
 
 
 def rejection_in(error: TransportError, transaction_id: str) -> Rejected | None:

@@ -76,7 +76,7 @@ def evaluate_reply(reply: bytes) -> bytes:
     TransportError
         UNKNOWN for a refusal, INTERNAL for a malformed reply.
     """
-    result = _read(gateway_pb2.EvaluateResponse, reply).result
+    result = read_reply(gateway_pb2.EvaluateResponse, reply).result
     if result.status >= REFUSED:
         raise TransportError(Status.UNKNOWN, result.message)
     payload: bytes = result.payload
@@ -102,7 +102,7 @@ def endorse_reply(reply: bytes, proposal: SignedProposal) -> PreparedTransaction
     TransportError
         INTERNAL for a malformed reply or another transaction, UNKNOWN for a result with a refusing status.
     """
-    payload: bytes = _read(gateway_pb2.EndorseResponse, reply).prepared_transaction.payload
+    payload: bytes = read_reply(gateway_pb2.EndorseResponse, reply).prepared_transaction.payload
     try:
         response = read_answer(payload, proposal.proposal_bytes)
     except WireError as error:
@@ -124,7 +124,7 @@ def submit_request(transaction: PreparedTransaction, signature: bytes) -> bytes:
 
 def submit_reply(reply: bytes) -> None:
     """Check a `SubmitResponse`."""
-    _read(gateway_pb2.SubmitResponse, reply)
+    read_reply(gateway_pb2.SubmitResponse, reply)
 
 
 def commit_status_request(transaction_id: str, channel_id: str, identity: bytes) -> bytes:
@@ -145,14 +145,15 @@ def signed_commit_status_request(request: bytes, signature: bytes) -> bytes:
 
 def commit_status_reply(reply: bytes) -> CommitStatus:
     """Parse a `CommitStatusResponse`; raise `TransportError` INTERNAL for a malformed one."""
-    status = _read(gateway_pb2.CommitStatusResponse, reply)
+    status = read_reply(gateway_pb2.CommitStatusResponse, reply)
     try:
         return CommitStatus(ValidationCode(status.result), status.block_number)
     except ValueError as error:
         raise TransportError(Status.INTERNAL, f"unknown validation code {status.result}") from error
 
 
-def _read(message_type: type[M], reply: bytes) -> M:
+def read_reply(message_type: type[M], reply: bytes) -> M:
+    """Parse a reply; raise `TransportError` INTERNAL for a malformed one."""
     try:
         message: M = message_type.FromString(reply)
     except DecodeError as error:

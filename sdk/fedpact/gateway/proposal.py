@@ -6,23 +6,25 @@ import hashlib
 from dataclasses import replace
 
 from fedpact.gateway import messages, offline
-from fedpact.gateway.connection import Connection
+from fedpact.gateway.connection import Connection, Terms
 from fedpact.gateway.errors import EndorseError, EvaluateError, rejection_in
+from fedpact.gateway.flows import Call, Flow
 from fedpact.gateway.transaction import Transaction
 from fedpact.gateway.transport import TransportError
+from fedpact.wire.prepared import PreparedTransaction
 
 
-class Proposal:
-    """A call that was not executed yet.
+class ProposalStage:
+    """A call that was not executed yet, and the flows that execute it.
 
     Parameters
     ----------
-    connection : where it goes.
-    proposal : what is proposed; without a signature, the connection's identity signs when it is first needed.
+    terms : who acts, how patiently.
+    proposal : what is proposed; without a signature, the terms' identity signs when it is first needed.
     """
 
-    def __init__(self, connection: Connection, proposal: messages.SignedProposal) -> None:
-        self._connection = connection
+    def __init__(self, terms: Terms, proposal: messages.SignedProposal) -> None:
+        self._terms = terms
         self._proposal = proposal
 
     @property
@@ -44,6 +46,50 @@ class Proposal:
         """Return Fabric's `ProposedTransaction`, for `Gateway.signed_proposal`."""
         return offline.write_proposal(self._proposal)
 
+    def evaluating(self) -> Flow[bytes]:
+        """Flow of `evaluate`."""
+        self._sign()
+        request = messages.evaluate_request(self._proposal)
+        try:
+            return messages.evaluate_reply(
+                (yield Call("evaluate", request, self._terms.deadlines.evaluate_s))
+            )
+        except TransportError as error:
+            raise rejection_in(error, self.transaction_id) or EvaluateError(
+                self.transaction_id, f"not evaluated, {error}", error
+            ) from error
+
+    def endorsing(self) -> Flow[PreparedTransaction]:
+        """Flow of `endorse`."""
+        self._sign()
+        request = messages.endorse_request(self._proposal)
+        try:
+            reply = yield Call("endorse", request, self._terms.deadlines.endorse_s)
+            return messages.endorse_reply(reply, self._proposal)
+        except TransportError as error:
+            raise rejection_in(error, self.transaction_id) or EndorseError(
+                self.transaction_id, f"not endorsed, {error}", error
+            ) from error
+
+    def _sign(self) -> None:
+        if not self._proposal.signature:
+            signature = self._terms.identity.sign(self.message)
+            self._proposal = replace(self._proposal, signature=signature)
+
+
+class Proposal(ProposalStage):
+    """A call that was not executed yet.
+
+    Parameters
+    ----------
+    connection : where it goes.
+    proposal : what is proposed; without a signature, the connection's identity signs when it is first needed.
+    """
+
+    def __init__(self, connection: Connection, proposal: messages.SignedProposal) -> None:
+        super().__init__(connection, proposal)
+        self._connection = connection
+
     def evaluate(self) -> bytes:
         """Execute it without changing anything; return the contract's result.
 
@@ -54,16 +100,7 @@ class Proposal:
         EvaluateError
             It was not executed.
         """
-        self._sign()
-        connection = self._connection
-        try:
-            request = messages.evaluate_request(self._proposal)
-            reply = connection.transport.evaluate(request, timeout_s=connection.deadlines.evaluate_s)
-            return messages.evaluate_reply(reply)
-        except TransportError as error:
-            raise rejection_in(error, self.transaction_id) or EvaluateError(
-                self.transaction_id, f"not evaluated, {error}", error
-            ) from error
+        return self._connection.run(self.evaluating())
 
     def endorse(self) -> Transaction:
         """Have it executed and its result signed by the endorsers.
@@ -75,19 +112,4 @@ class Proposal:
         EndorseError
             It was not executed, or the result is not that of this proposal.
         """
-        self._sign()
-        connection = self._connection
-        try:
-            request = messages.endorse_request(self._proposal)
-            reply = connection.transport.endorse(request, timeout_s=connection.deadlines.endorse_s)
-            prepared = messages.endorse_reply(reply, self._proposal)
-        except TransportError as error:
-            raise rejection_in(error, self.transaction_id) or EndorseError(
-                self.transaction_id, f"not endorsed, {error}", error
-            ) from error
-        return Transaction(connection, prepared)
-
-    def _sign(self) -> None:
-        if not self._proposal.signature:
-            signature = self._connection.identity.sign(self.message)
-            self._proposal = replace(self._proposal, signature=signature)
+        return Transaction(self._connection, self._connection.run(self.endorsing()))

@@ -5,27 +5,28 @@ from __future__ import annotations
 import hashlib
 
 from fedpact.gateway import messages, offline
-from fedpact.gateway.commit import Commit
-from fedpact.gateway.connection import Connection
+from fedpact.gateway.commit import Commit, CommitStage
+from fedpact.gateway.connection import Connection, Terms
 from fedpact.gateway.errors import SubmitError
+from fedpact.gateway.flows import Call, Flow
 from fedpact.gateway.transport import TransportError
 from fedpact.wire.prepared import PreparedTransaction
 
 
-class Transaction:
+class TransactionStage:
     """An endorsed transaction. It is signed once: submitting it again sends exactly the same envelope.
 
     Parameters
     ----------
-    connection : where it goes.
+    terms : who acts, how patiently.
     prepared : the transaction as the endorsers' gateway put it together.
-    signature : made elsewhere; without one, the connection's identity signs when it is first needed.
+    signature : made elsewhere; without one, the terms' identity signs when it is first needed.
     """
 
     def __init__(
-        self, connection: Connection, prepared: PreparedTransaction, *, signature: bytes | None = None
+        self, terms: Terms, prepared: PreparedTransaction, *, signature: bytes | None = None
     ) -> None:
-        self._connection = connection
+        self._terms = terms
         self._prepared = prepared
         self._signature = signature
 
@@ -53,6 +54,37 @@ class Transaction:
         """Return Fabric's `PreparedTransaction`, for `Gateway.signed_transaction` and `Gateway.resume`."""
         return offline.write_transaction(self.transaction_id, self.message, self._signature or b"")
 
+    def submitting(self) -> Flow[None]:
+        """Flow of `submit`."""
+        if self._signature is None:
+            self._signature = self._terms.identity.sign(self.message)
+        request = messages.submit_request(self._prepared, self._signature)
+        try:
+            messages.submit_reply((yield Call("submit", request, self._terms.deadlines.submit_s)))
+        except TransportError as error:
+            raise SubmitError(self.transaction_id, f"not submitted, {error}", error) from error
+
+    def stage_of_commit(self) -> CommitStage:
+        """Return the third stage, for flows."""
+        return CommitStage(self._terms, self.transaction_id, self.payload)
+
+
+class Transaction(TransactionStage):
+    """An endorsed transaction. It is signed once: submitting it again sends exactly the same envelope.
+
+    Parameters
+    ----------
+    connection : where it goes.
+    prepared : the transaction as the endorsers' gateway put it together.
+    signature : made elsewhere; without one, the connection's identity signs when it is first needed.
+    """
+
+    def __init__(
+        self, connection: Connection, prepared: PreparedTransaction, *, signature: bytes | None = None
+    ) -> None:
+        super().__init__(connection, prepared, signature=signature)
+        self._connection = connection
+
     def submit(self) -> Commit:
         """Hand it to the orderer; return the third stage.
 
@@ -61,15 +93,7 @@ class Transaction:
         SubmitError
             The orderer was not reached (`undecided`) or refused.
         """
-        connection = self._connection
-        if self._signature is None:
-            self._signature = connection.identity.sign(self.message)
-        request = messages.submit_request(self._prepared, self._signature)
-        try:
-            reply = connection.transport.submit(request, timeout_s=connection.deadlines.submit_s)
-            messages.submit_reply(reply)
-        except TransportError as error:
-            raise SubmitError(self.transaction_id, f"not submitted, {error}", error) from error
+        self._connection.run(self.submitting())
         return self.commit()
 
     def commit(self) -> Commit:

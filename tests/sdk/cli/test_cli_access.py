@@ -191,7 +191,7 @@ def committed(url: str, transaction: str) -> None:
 def test_an_unknown_outcome_exits_with_4_and_names_the_transaction(
     fedpact, served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Retries, "pause", lambda self, attempt: None)
+    monkeypatch.setattr(Retries, "wait_s", lambda self, attempt: 0.0)
     url = served(DeadAfterSubmit)
     words = ["consortium", "propose", "funds", "issue_credit", "AlphaMSP", "--amount", "5"]
     message = fedpact.refused(*words, "--url", url, who=ALPHA, code=4)

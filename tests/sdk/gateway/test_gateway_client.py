@@ -179,11 +179,9 @@ def test_the_wait_grows_exponentially_up_to_its_cap():
         def uniform(self, _low, high):
             return high
 
-    waits = []
-    retries = Retries(first_s=0.02, cap_s=0.1, rng=Upper(), sleep=waits.append)
-    for attempt in range(1, 6):
-        retries.pause(attempt)
-    assert waits == [0.02, 0.04, 0.08, 0.1, 0.1]
+    retries = Retries(first_s=0.02, cap_s=0.1, rng=Upper())
+    assert [retries.wait_s(attempt) for attempt in range(1, 6)] == [0.02, 0.04, 0.08, 0.1, 0.1]
+    assert retries.wait_s(10_000) == 0.1
 
 
 def test_conflicts_without_end_become_a_commit_error(gateway, transport, script):
