@@ -11,9 +11,10 @@ with one validation code byte a transaction and `updates` the protobuf message
     KVWrite { string namespace = 1; string collection = 2; bytes key = 3; bool isDelete = 4;
               bytes value = 5; bytes version_bytes = 6 }
 
-sorted by namespace, then key; the namespace stands only on the first write of its group; the empty namespace
-(the channel's configuration) is left out; a version is block and position, each as one length byte and
-its big-endian bytes without leading zeros. The genesis block has no commit hash; block 1 starts from b"".
+sorted by namespace, collection (public writes first), then key; hashes of private data have the raw key hash as
+key; namespace and collection stand only on the first write of their group; the empty namespace (the channel's
+configuration) is left out; a version is block and position, each as one length byte and its big-endian bytes
+without leading zeros. The genesis block has no commit hash; block 1 starts from b"".
 """
 
 from __future__ import annotations
@@ -27,7 +28,12 @@ from fabric_protos.common import common_pb2
 
 from fedpact.wire.blocks import COMMIT_HASH, TRANSACTIONS_FILTER
 from fedpact.wire.errors import WireError
-from fedpact.wire.rwsets import Version
+from fedpact.wire.rwsets import Row, Version
+
+StateKey = tuple[str, str]
+"""Namespace and key of a row; hashes of private data are under `rwsets.hashed_namespace`."""
+
+_HASHED = "$$h"  # between namespace and collection in `rwsets.hashed_namespace`
 
 
 class ValidationCode(IntEnum):
@@ -69,12 +75,18 @@ class ValidationCode(IntEnum):
 
 
 class Update(NamedTuple):
-    """One key as the block leaves it; `value` None where it was removed."""
+    """One key as the block leaves it; `value` None where it was removed, then without metadata."""
 
     namespace: str
     key: str
     value: bytes | None
     version: Version
+    metadata: bytes = b""
+
+    @property
+    def row(self) -> Row | None:
+        """The row that the block leaves."""
+        return None if self.value is None else Row(self.value, self.version, self.metadata)
 
 
 def commit_hash(previous: bytes, codes: bytes, updates: Iterable[Update]) -> bytes:
@@ -96,13 +108,16 @@ def commit_hash(previous: bytes, codes: bytes, updates: Iterable[Update]) -> byt
 def update_bytes(updates: Iterable[Update]) -> bytes:
     """Serialise the changed keys deterministically, as the module's text says."""
     parts = []
-    group = ""
-    for namespace, key, value, version in sorted(updates, key=_place):
+    group = before = ""
+    for (namespace, collection, key), value, version in sorted(map(_placed, updates), key=_place):
         if not namespace:
             continue
-        write = b"" if namespace == group else _field(1, namespace.encode())
-        group = namespace
-        write += _field(3, key.encode()) + (b"\x20\x01" if value is None else _field(5, value))
+        write = b""
+        if namespace != group:
+            write, group, before = _field(1, namespace.encode()), namespace, ""
+        if collection != before:
+            write, before = write + _field(2, collection.encode()), collection
+        write += _field(3, key) + (b"\x20\x01" if value is None else _field(5, value))
         write += _field(6, _ordered(version.block) + _ordered(version.tx))
         parts.append(_field(1, write))
     return b"".join(parts)
@@ -115,8 +130,18 @@ def seal(block: common_pb2.Block, codes: bytes, commit_hash: bytes = b"") -> Non
     slots[COMMIT_HASH] = common_pb2.Metadata(value=commit_hash).SerializeToString() if commit_hash else b""
 
 
-def _place(update: Update) -> tuple[str, str]:
-    return update.namespace, update.key
+_Place = tuple[str, str, bytes]
+
+
+def _placed(update: Update) -> tuple[_Place, bytes | None, Version]:
+    """Return namespace, collection and key as Fabric names them, and what is written."""
+    namespace, hashed, collection = update.namespace.partition(_HASHED)
+    key = bytes.fromhex(update.key) if hashed else update.key.encode()
+    return (namespace, collection, key), update.value, update.version
+
+
+def _place(placed: tuple[_Place, bytes | None, Version]) -> _Place:
+    return placed[0]
 
 
 def _field(number: int, content: bytes) -> bytes:

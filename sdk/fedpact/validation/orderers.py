@@ -1,0 +1,59 @@
+"""Whether a block follows its predecessor and was made by the channel's orderers."""
+
+from __future__ import annotations
+
+from fedpact.identity.errors import IdentityError
+from fedpact.validation.channel_rules import ChannelRules
+from fedpact.wire.blocks import ParsedBlock, data_hash
+
+
+class BlockError(ValueError):
+    """A block that does not belong to the chain; the text says why."""
+
+
+def check_block(
+    block: ParsedBlock, rules: ChannelRules, *, number: int, previous_hash: bytes, at_s: float
+) -> None:
+    """Verify a block that came from elsewhere.
+
+    Parameters
+    ----------
+    block : the block.
+    rules : of the configuration in force before it.
+    number : the one it must have.
+    previous_hash : header hash of the block before.
+    at_s : when its signers must be valid, seconds since 1970: the latest time that a transaction of this or an
+        earlier block claims.
+
+    Raises
+    ------
+    BlockError
+        Another number, predecessor or content than it says, or `signature_fault`.
+    """
+    if block.number != number:
+        raise BlockError(f"block {block.number} came where block {number} was due")
+    if block.previous_hash != previous_hash:
+        raise BlockError(f"block {number} does not follow the block before")
+    if data_hash(block.envelopes) != block.data_hash:
+        raise BlockError(f"the transactions of block {number} do not have their hash")
+    fault = signature_fault(block, rules, at_s)
+    if fault:
+        raise BlockError(f"block {number}: {fault}")
+
+
+def signature_fault(block: ParsedBlock, rules: ChannelRules, at_s: float) -> str:
+    """Return what is wrong with a block's signatures; empty if nothing.
+
+    Every signature must hold, and together they must satisfy the policy BlockValidation.
+    """
+    if not block.signatures:
+        return "it has no signature"
+    members = []
+    for signer, message, signature in block.signatures:
+        try:
+            members.append(rules.membership.verify(signer, message, signature, at_s))
+        except IdentityError as error:
+            return str(error)
+    if rules.bundle.block_policy.satisfied_by(members):
+        return ""
+    return f"{', '.join(member.id for member in members)[:200]} cannot sign blocks"
