@@ -149,3 +149,21 @@ MALFORMED_KEY = code(
     9, "MALFORMED_KEY", Kind.INVALID_ARGUMENT, "a key part is empty, too long or has control characters"
 )
 CONTRACT_FAILED = code(10, "CONTRACT_FAILED", Kind.INTERNAL, "the contract failed; its log says where")
+COLLECTION_UNDEFINED = code(
+    11, "COLLECTION_UNDEFINED", Kind.NOT_FOUND, "the chaincode's definition has no such collection"
+)
+COLLECTION_FORBIDDEN = code(
+    12, "COLLECTION_FORBIDDEN", Kind.FORBIDDEN, "the collection is for callers of its members only"
+)
+PRIVATE_DATA_UNAVAILABLE = code(
+    13,
+    "PRIVATE_DATA_UNAVAILABLE",
+    Kind.FAILED_PRECONDITION,
+    "this node does not hold the private data of which the ledger holds the hash",
+)
+READS_WITHOUT_PROTECTION = code(
+    14,
+    "READS_WITHOUT_PROTECTION",
+    Kind.FAILED_PRECONDITION,
+    "pages and private ranges are for transactions that do not write",
+)

@@ -28,8 +28,28 @@ class KeyModification:
     timestamp_ns: int
 
 
+class Collection(Protocol):
+    """What the access to a collection of private data depends on."""
+
+    @property
+    def members(self) -> frozenset[str]:
+        """MSP ids of the organisations that hold the data."""
+
+    @property
+    def member_only_read(self) -> bool:
+        """Whether callers of other organisations are refused when the contract reads."""
+
+    @property
+    def member_only_write(self) -> bool:
+        """Whether callers of other organisations are refused when the contract writes."""
+
+
 class Stub(Protocol):
-    """What a ledger offers to one execution of one transaction."""
+    """What a ledger offers to one execution of one transaction.
+
+    Private data lie in the collections of the chaincode's definition. Every call on them may be refused:
+    COLLECTION_UNDEFINED; and, except for a hash, COLLECTION_FORBIDDEN.
+    """
 
     @property
     def channel_id(self) -> str:
@@ -66,6 +86,70 @@ class Stub(Protocol):
 
     def get_state_by_range(self, start: str, end: str) -> Iterator[tuple[str, bytes]]:
         """Yield committed (key, value) with start <= key < end, in order; the range is phantom-protected."""
+
+    def get_state_by_range_with_pagination(
+        self, start: str, end: str, page_size: int, bookmark: str = ""
+    ) -> tuple[list[tuple[str, bytes]], str]:
+        """Return the next rows of a range, and the bookmark of the page after them.
+
+        Parameters
+        ----------
+        start, end : start <= key < end; an empty end is unbounded.
+        page_size : at least 1.
+        bookmark : empty, or what the page before returned; empty in the answer: there are no more rows.
+
+        Raises
+        ------
+        Rejected
+            READS_WITHOUT_PROTECTION, if the transaction has written; a write that follows is refused so too.
+        ValueError
+            If the size is out of bounds or the bookmark outside the range.
+        """
+
+    def get_state_validation_parameter(self, key: str) -> bytes | None:
+        """Return the key's own endorsement policy; None where the chaincode's policy counts."""
+
+    def set_state_validation_parameter(self, key: str, policy: bytes) -> None:
+        """Propose an endorsement policy for one key (`common.ApplicationPolicy`); empty: the chaincode's.
+
+        It counts from the next block on. Without effect on a key that does not exist.
+        """
+
+    def get_private_data(self, collection: str, key: str) -> bytes | None:
+        """Return the committed value of a private key; None if absent.
+
+        Raises
+        ------
+        Rejected
+            PRIVATE_DATA_UNAVAILABLE: the ledger has the hash of a value that this node lacks.
+        """
+
+    def get_private_data_hash(self, collection: str, key: str) -> bytes | None:
+        """Return the SHA-256 of a private value, which every node knows; None if absent."""
+
+    def put_private_data(self, collection: str, key: str, value: bytes) -> None:
+        """Propose a private write; the last one of a key counts."""
+
+    def delete_private_data(self, collection: str, key: str) -> None:
+        """Propose the removal of a private key; its past values stay with the members."""
+
+    def purge_private_data(self, collection: str, key: str) -> None:
+        """Propose the removal of a private key together with all its past values."""
+
+    def get_private_data_by_range(self, collection: str, start: str, end: str) -> Iterator[tuple[str, bytes]]:
+        """Yield committed private (key, value) with start <= key < end, in order; not phantom-protected.
+
+        Raises
+        ------
+        Rejected
+            READS_WITHOUT_PROTECTION, if the transaction has written; a write that follows is refused so too.
+        """
+
+    def get_private_data_validation_parameter(self, collection: str, key: str) -> bytes | None:
+        """Return a private key's own endorsement policy."""
+
+    def set_private_data_validation_parameter(self, collection: str, key: str, policy: bytes) -> None:
+        """Propose an endorsement policy for one private key, as `set_state_validation_parameter`."""
 
     def get_history_for_key(self, key: str) -> Iterator[KeyModification]:
         """Yield the committed changes of a key, newest first."""

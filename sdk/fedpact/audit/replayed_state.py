@@ -6,18 +6,16 @@ from bisect import bisect_left, insort
 from collections.abc import Container, Iterator
 
 from fedpact.ledger import HistoryRow
-from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Version
+from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Row, Version
 from fedpact.wire.state_hash import Mark, StateHash
 from fedpact_chaincode.stub import KeyModification
-
-Entry = tuple[bytes, Version]
 
 
 class ReplayedState:
     """Values, versions and histories of all namespaces."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, dict[str, Entry]] = {}
+        self._rows: dict[str, dict[str, Row]] = {}
         self._keys: dict[str, list[str]] = {}
         self.changes: dict[tuple[str, str], list[HistoryRow]] = {}
         self._hash = StateHash()
@@ -32,17 +30,17 @@ class ReplayedState:
         """How many keys there are."""
         return sum(map(len, self._rows.values()))
 
-    def get(self, namespace: str, key: str) -> Entry | None:
-        """Return (value, version), or None."""
+    def get(self, namespace: str, key: str) -> Row | None:
+        """Return a row, or None."""
         return self._rows.get(namespace, {}).get(key)
 
     def version(self, namespace: str, key: str) -> Version | None:
         """Return where the key was last written, or None."""
         entry = self.get(namespace, key)
-        return entry[1] if entry else None
+        return entry.version if entry else None
 
-    def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Entry]]:
-        """Yield (key, (value, version)) with start <= key < end in key order; an empty end is unbounded."""
+    def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Row]]:
+        """Yield (key, row) with start <= key < end in key order; an empty end is unbounded."""
         keys = self._keys.get(namespace, [])
         rows = self._rows.get(namespace, {})
         last = bisect_left(keys, end) if end else len(keys)
@@ -54,6 +52,15 @@ class ReplayedState:
         for change in reversed(self.changes.get((namespace, key), [])):
             yield KeyModification(change.transaction_id, change.value, change.timestamp_ns)
 
+    def private(self, namespace: str, collection: str, key: str) -> Row | None:
+        """Return None: an audit has the hashes of private data only."""
+
+    def scan_private(
+        self, namespace: str, collection: str, start: str, end: str
+    ) -> Iterator[tuple[str, Row]]:
+        """Yield nothing: an audit has the hashes of private data only."""
+        return iter(())
+
     def apply(self, rwsets: tuple[NamespaceRwset, ...], version: Version, tx_id: str, time_ns: int) -> None:
         """Apply the writes of a valid transaction."""
         for rwset in rwsets:
@@ -64,7 +71,7 @@ class ReplayedState:
                 if old is not None:
                     self._hash.remove(rwset.namespace, key, old[0])
                 if value is not None:
-                    rows[key] = (value, version)
+                    rows[key] = Row(value, version)
                     self._hash.add(rwset.namespace, key, value)
                 if old is None and value is not None:
                     insort(keys, key)
@@ -101,4 +108,4 @@ class ReplayedState:
         end = query.end
         if end and not query.exhausted:
             end += "\x00"  # a scan that stopped early protects up to the last key it read, that key included
-        return [(key, version) for key, (_, version) in self.scan(namespace, query.start, end)]
+        return [(key, row.version) for key, row in self.scan(namespace, query.start, end)]
