@@ -89,7 +89,7 @@ def collection_of(config: collection_pb2.StaticCollectionConfig, bundle: Bundle)
 
 
 def application_policy(encoded: bytes, bundle: Bundle) -> Policy:
-    """Return the policy that a definition's `validation_parameter` holds; `NOBODY` if it cannot be resolved."""
+    """Return the policy of a definition's `validation_parameter`; `NOBODY` if it cannot be resolved."""
     try:
         policy = policy_pb2.ApplicationPolicy.FromString(encoded)
     except DecodeError:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fabric_protos.peer import collection_pb2
-from fabric_protos.peer.lifecycle import db_pb2, lifecycle_pb2
+from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
 from google.protobuf.message import DecodeError, Message
 
 from fedpact.wire.collection_configs import Collection, application_policy, collection_of, implicit_collection
@@ -134,8 +134,8 @@ def find_definition(rows: Rows, bundle: Bundle, name: str) -> Definition | None:
         if db_pb2.StateMetadata.FromString(metadata_row.value).datatype != DEFINITION.datatype:
             raise _malformed(name)
         sequence = _field(rows, name, "Sequence")
-        endorsing = _message(rows, name, "EndorsementInfo", lifecycle_pb2.ChaincodeEndorsementInfo)
-        validating = _message(rows, name, "ValidationInfo", lifecycle_pb2.ChaincodeValidationInfo)
+        endorsing = _message(rows, name, "EndorsementInfo", chaincode_definition_pb2.ChaincodeEndorsementInfo)
+        validating = _message(rows, name, "ValidationInfo", chaincode_definition_pb2.ChaincodeValidationInfo)
         collections = _message(rows, name, "Collections", collection_pb2.CollectionConfigPackage)
     except DecodeError as error:
         raise _malformed(name) from error
