@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fedpact_chaincode.chaincode import Chaincode
+from fedpact_chaincode.code_hash import code_version
 from fedpact_chaincode.contracts import (
     catalog,
     credit,
@@ -18,6 +21,14 @@ from fedpact_chaincode.contracts.teams import transactions as teams
 
 NAME = "fedpact"
 """The chaincode's name on a channel: the namespace of its state."""
+RELEASE = "0.1.0"
+"""The package's version: the first part of the chaincode's."""
+_BESIDE = frozenset({"lifecycle", "testing.py"})  # the node's system chaincode, and a ledger for tests
+
+
+def version() -> str:
+    """Return the version that members agree on: release and hash of the code."""
+    return code_version(RELEASE, Path(__file__).parent, _BESIDE)
 
 
 def chaincode() -> Chaincode:
@@ -34,5 +45,6 @@ def chaincode() -> Chaincode:
             teams.contract,
             training.contract,
             elections.contract,
-        ]
+        ],
+        version=version(),
     )
