@@ -6,15 +6,17 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from fedpact.ledger import ClockNs, Ledger, open_ledger
+from fedpact.ledger import ClockNs, Ledger, LedgerError, open_ledger
 
 if TYPE_CHECKING:
     from fedpact.consortium.session import Session
+    from fedpact.gateway.grpc_channel import Tls
     from fedpact.identity.identity import Identity
     from fedpact.models import ModelStore
 
 DEFAULT_CHANNEL = "consortium"
 LOCAL_SCHEME = "unix://"
+GRPC_SCHEMES = ("grpcs://", "grpc://")
 
 
 class _OpenLedgers:
@@ -49,18 +51,21 @@ def connect(
     models: ModelStore | str | None = None,
     retrieval_key: bytes | None = None,
     clock_ns: ClockNs = time.time_ns,
+    tls: Tls | None = None,
 ) -> Session:
     """Open a member's session on a ledger.
 
     Parameters
     ----------
     url : `embedded:///path/ledger.db` (or another backend's URL), `unix:///path.sock` for the local
-        socket of a node in another process, or a ledger that the caller has opened and will close.
+        socket of a node in another process, `grpcs://host:port[,host2:port2]` for nodes elsewhere (its
+        parameters: `fedpact.gateway.addresses`), or a ledger that the caller has opened and will close.
     identity : who acts; its key stays in this process.
     models : the model store, or its fsspec URL; a store opened here takes models of members only where
         the ledger tells who they are.
     retrieval_key : the consortium's secret for hashing terms (32 bytes).
     clock_ns : time of the transactions; the ledger refuses times far from its own.
+    tls : transport security of a `grpcs://` connection, in place of what its URL says.
 
     Returns
     -------
@@ -69,14 +74,17 @@ def connect(
     Raises
     ------
     LedgerError
-        The ledger cannot be found or opened.
+        The ledger cannot be found or opened; BAD_URL, INSECURE and TLS_UNUSABLE for a node's address.
     ModelError
         EXTRA_MISSING if `models` is a URL and `fedpact[models]` is not installed.
     """
     from fedpact.consortium.session import Session
     from fedpact.gateway.client import Gateway
 
+    if tls is not None and not str(url).startswith("grpcs://"):
+        raise LedgerError("BAD_URL", str(url), "TLS goes with grpcs://")
     ledger: Ledger | None
+    channel_id, certificate_hash = "", b""
     if not isinstance(url, str):
         ledger, transport, on_close = url, url.transport(), None
     elif url.startswith(LOCAL_SCHEME):
@@ -84,6 +92,13 @@ def connect(
 
         ledger, transport = None, LocalTransport(url)
         on_close = transport.close
+    elif url.startswith(GRPC_SCHEMES):
+        from fedpact.gateway.addresses import parse_address
+
+        address = parse_address(url, tls=tls)
+        ledger, transport, channel_id = None, address.transport(), address.channel_id
+        on_close = transport.close
+        certificate_hash = address.certificate_hash
     else:
         ledger = _ledgers.acquire(url)
         transport = ledger.transport()
@@ -91,8 +106,13 @@ def connect(
         def on_close() -> None:
             _ledgers.release(url)
 
-    channel_id = DEFAULT_CHANNEL if ledger is None else ledger.channel_id
-    gateway = Gateway(transport, identity, channel_id=channel_id, clock=clock_ns)
+    gateway = Gateway(
+        transport,
+        identity,
+        channel_id=(channel_id or DEFAULT_CHANNEL) if ledger is None else ledger.channel_id,
+        clock=clock_ns,
+        tls_certificate_hash=certificate_hash,
+    )
     try:
         store = _store(models, identity, ledger) if isinstance(models, str) else models
     except BaseException:

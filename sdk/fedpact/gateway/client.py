@@ -43,6 +43,7 @@ class Gateway(Caller):
     clock : time of the proposals, nanoseconds since 1970.
     deadlines : longest wait for each call.
     retries : how often conflicts and unknown outcomes are tried again.
+    tls_certificate_hash : SHA-256 of the client's TLS certificate, for nodes that bind requests to it.
 
     Examples
     --------
@@ -61,9 +62,15 @@ class Gateway(Caller):
         clock: Callable[[], int] = time.time_ns,
         deadlines: Deadlines | None = None,
         retries: Retries | None = None,
+        tls_certificate_hash: bytes = b"",
     ) -> None:
         self._connection = Connection(
-            identity, channel_id, deadlines or Deadlines(), retries or Retries(), transport
+            identity,
+            channel_id,
+            deadlines or Deadlines(),
+            retries or Retries(),
+            tls_certificate_hash,
+            transport,
         )
         super().__init__(self._connection, chaincode, clock)
 

@@ -75,12 +75,18 @@ class Retries:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who acts, on which channel, how patiently."""
+    """Who acts, on which channel, how patiently.
+
+    Attributes
+    ----------
+    tls_certificate_hash : SHA-256 of the client's TLS certificate, for requests for blocks; empty for none.
+    """
 
     identity: Actor
     channel_id: str
     deadlines: Deadlines
     retries: Retries
+    tls_certificate_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)

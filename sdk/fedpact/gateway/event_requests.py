@@ -208,7 +208,11 @@ def _position(block: int | None) -> ab_pb2.SeekPosition:
 
 
 def _payload(terms: Terms, seek: ab_pb2.SeekInfo, timestamp_ns: int) -> bytes:
-    channel = common_pb2.ChannelHeader(type=common_pb2.DELIVER_SEEK_INFO, channel_id=terms.channel_id)
+    channel = common_pb2.ChannelHeader(
+        type=common_pb2.DELIVER_SEEK_INFO,
+        channel_id=terms.channel_id,
+        tls_cert_hash=terms.tls_certificate_hash,
+    )
     channel.timestamp.seconds, channel.timestamp.nanos = divmod(timestamp_ns, _S)
     signer = common_pb2.SignatureHeader(creator=terms.identity.creator)
     header = common_pb2.Header(
