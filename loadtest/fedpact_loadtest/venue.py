@@ -48,7 +48,7 @@ def open_venue(folder: Path, *, organisations: int, endorsements: int) -> Iterat
     config = ChannelConfig(
         CHANNEL,
         tuple(
-            Organisation(authority.mspid, authority.organisation, (authority.certificate_pem,))
+            Organisation(authority.mspid, (authority.certificate_pem,))
             for authority in authorities
         ),
         endorsement=f"OutOf({endorsements}, {principals})",

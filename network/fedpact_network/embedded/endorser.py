@@ -26,6 +26,7 @@ from fedpact_network.embedded.snapshots import Snapshot, Snapshots
 
 _NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
+TIME_TOLERANCE_MS = 60_000
 _REFUSED_STATUS = 400
 
 
@@ -158,10 +159,8 @@ class Endorser:
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
         off_ms = abs(proposal.timestamp_ns - now_ns) // _NS_PER_MS
-        if off_ms > config.time_tolerance_ms:
-            text = (
-                f"the proposal's time is off by {off_ms} ms, at most {config.time_tolerance_ms} are allowed"
-            )
+        if off_ms > TIME_TOLERANCE_MS:
+            text = f"the proposal's time is off by {off_ms} ms, at most {TIME_TOLERANCE_MS} are allowed"
             raise Refusal(RefusalCode.CLOCK_OFF, text, self._answers(text))
         if proposal.chaincode not in self._chaincodes:
             text = f"chaincode {proposal.chaincode[:128]} not found"

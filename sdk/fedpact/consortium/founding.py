@@ -26,15 +26,16 @@ from fedpact.identity.private_files import make_private_folder, write_private_fi
 from fedpact.identity.seeds import derive_bytes
 from fedpact.identity.wallet import Wallet
 from fedpact.ledger import ClockNs, Ledger, create_ledger
-from fedpact.wire.config import BatchRules, ChannelConfig, Organisation
+from fedpact.wire.config import BatchRules, ChannelConfig, ConfigError, Organisation
 
 _PROFILE = "consortium.json"
 _RETRIEVAL_KEY = "retrieval.key"
 _AUTHORITIES = "authorities"
+_MAX_DENOMINATOR = 1000
 
 
 class FoundingRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the founders agree on; it becomes part of the genesis block.
+    """What the founders agree on.
 
     Attributes
     ----------
@@ -42,20 +43,19 @@ class FoundingRules(msgspec.Struct, frozen=True, kw_only=True):
     endorsement : who must endorse a transaction: `MAJORITY Endorsement`, or a signature policy.
     council : a motion passes when strictly more than this fraction of the organisations approves.
     batch_timeout_ms : longest wait of a transaction for its block.
-    time_tolerance_ms : how far a transaction's time may be off the node's clock.
     """
 
     channel_id: str = "consortium"
     endorsement: str = "MAJORITY Endorsement"
     council: tuple[int, int] = (2, 3)
     batch_timeout_ms: int = 20
-    time_tolerance_ms: int = 60_000
 
 
 class _Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     url: str
     channel_id: str
     organisations: dict[str, str]
+    council: tuple[int, int] = (2, 3)
 
 
 class Consortium:
@@ -66,6 +66,7 @@ class Consortium:
     url : the ledger's URL.
     channel_id : its channel.
     organisations : name of each organisation by its mspid.
+    council : a motion passes when strictly more than this fraction of the organisations approves.
     authorities : certificate authority of each organisation by its mspid.
     wallet : the identities issued so far, under `mspid@name`.
     retrieval_key : 32 bytes, the members' secret for hashing terms.
@@ -82,6 +83,7 @@ class Consortium:
         self.url = profile.url
         self.channel_id = profile.channel_id
         self.organisations: Mapping[str, str] = profile.organisations
+        self.council = profile.council
         self.retrieval_key = retrieval_key
         self.authorities = authorities
         self.wallet = Wallet(home / "wallet")
@@ -160,11 +162,18 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     ------
     LedgerError
         LEDGER_EXISTS, UNKNOWN_SCHEME.
+    ConfigError
+        A rule is out of bounds.
     FileExistsError
         The folder holds a consortium already.
     """
     folder = Path(home).absolute()
     agreed = rules or FoundingRules()
+    numerator, denominator = agreed.council
+    if not 0 <= numerator < denominator <= _MAX_DENOMINATOR:
+        raise ConfigError(
+            f"council must be a fraction from 0 to below 1, its denominator at most {_MAX_DENOMINATOR}"
+        )
     if (folder / _PROFILE).exists():
         raise FileExistsError(f"{folder} holds a consortium already")
     make_private_folder(folder)
@@ -173,7 +182,7 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
         mspid: CertificateAuthority.create(name, mspid, seed=_derived(seed, mspid), not_before=not_before)
         for mspid, name in organisations.items()
     }
-    config = _config(agreed, organisations, authorities)
+    config = _config(agreed, authorities)
     peers = [ca.issue("peer0", role=None, ou="peer") for ca in authorities.values()]
     orderer = next(iter(authorities.values())).issue("orderer0", role=None, ou="orderer")
     ledger = create_ledger(address, config, peers=peers, orderer=orderer, clock_ns=clock_ns)
@@ -181,24 +190,22 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
         authority.save(folder / _AUTHORITIES / mspid)
     key = secrets.token_bytes(32) if seed is None else derive_bytes(seed, "retrieval", 32)
     write_private_file(folder / _RETRIEVAL_KEY, key.hex().encode())
-    profile = _Profile(url=address, channel_id=agreed.channel_id, organisations=dict(organisations))
+    profile = _Profile(
+        url=address,
+        channel_id=agreed.channel_id,
+        organisations=dict(organisations),
+        council=agreed.council,
+    )
     write_private_file(folder / _PROFILE, msgspec.json.encode(profile))
     return Consortium(folder, profile, key, authorities), ledger
 
 
-def _config(
-    rules: FoundingRules, names: Mapping[str, str], authorities: Mapping[str, CertificateAuthority]
-) -> ChannelConfig:
+def _config(rules: FoundingRules, authorities: Mapping[str, CertificateAuthority]) -> ChannelConfig:
     return ChannelConfig(
         channel_id=rules.channel_id,
-        organisations=tuple(
-            Organisation(mspid=mspid, name=names[mspid], root_certificates=(ca.certificate_pem,))
-            for mspid, ca in authorities.items()
-        ),
+        organisations=tuple(Organisation(mspid, (ca.certificate_pem,)) for mspid, ca in authorities.items()),
         endorsement=rules.endorsement,
         batch=BatchRules(timeout_ms=rules.batch_timeout_ms),
-        time_tolerance_ms=rules.time_tolerance_ms,
-        council_threshold=rules.council,
     )
 
 

@@ -72,7 +72,6 @@ class Rules:
 
     endorsement: str = "MAJORITY Endorsement"
     batch: BatchRules = field(default_factory=BatchRules)
-    time_tolerance_ms: int = 60_000
 
 
 def configured(authorities: Mapping[str, CertificateAuthority], rules: Rules) -> ChannelConfig:
@@ -80,10 +79,9 @@ def configured(authorities: Mapping[str, CertificateAuthority], rules: Rules) ->
     return ChannelConfig(
         CHANNEL_ID,
         tuple(
-            Organisation(mspid, authority.organisation, (authority.certificate_pem,))
+            Organisation(mspid, (authority.certificate_pem,))
             for mspid, authority in authorities.items()
         ),
         endorsement=rules.endorsement,
         batch=rules.batch,
-        time_tolerance_ms=rules.time_tolerance_ms,
     )

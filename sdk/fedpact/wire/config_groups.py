@@ -2,129 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from fabric_protos.common import configtx_pb2, configuration_pb2, policies_pb2
-from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from google.protobuf.message import Message
 
-from fedpact.wire.errors import WireCode, read
+from fedpact.wire.batch import BatchRules
+from fedpact.wire.organisations import Organisation
 from fedpact.wire.policies import ORGANISATION_POLICIES, Policy, organisation_policy
 
-__all__ = ["application_group", "channel_group", "orderer_group", "roots_of", "value_of"]
+__all__ = [
+    "ADMINS",
+    "application_organisation",
+    "channel_group",
+    "orderer_organisation",
+    "put_policy",
+    "put_value",
+]
 
-M = TypeVar("M", bound=Message)
-
+ADMINS: Final = "Admins"
 CONSENSUS: Final = "fedpact-embedded"
 
-_ADMINS: Final = "Admins"
-_FABRIC_MSP: Final = 0
 _WHOLE_BLOCK: Final = 2**32 - 1
+_ORDERER_POLICIES: Final = {"Readers": "member", "Writers": "orderer", ADMINS: "admin"}
 
 
-def channel_group(groups: Mapping[str, configtx_pb2.ConfigGroup]) -> configtx_pb2.ConfigGroup:
-    """Make the outermost group: SHA-256, one hash over all data of a block, Fabric's rules of V2_0.
+def channel_group(
+    organisations: Sequence[Organisation], endorsement: Policy, batch: BatchRules
+) -> configtx_pb2.ConfigGroup:
+    """Make the configuration of a channel whose organisations all run contracts and all order.
 
-    Its policies are about its groups, Application and Orderer.
+    SHA-256, one hash over all data of a block, Fabric's rules of V2_0 and, for contracts, V2_5. Each
+    organisation's administrators change what is theirs; a majority of them changes the rest.
+
+    Parameters
+    ----------
+    organisations
+        The members.
+    endorsement
+        What endorsements must satisfy.
+    batch
+        When blocks are cut.
     """
     values = {
         "HashingAlgorithm": configuration_pb2.HashingAlgorithm(name="SHA256"),
         "BlockDataHashingStructure": configuration_pb2.BlockDataHashingStructure(width=_WHOLE_BLOCK),
         "Capabilities": _capabilities("V2_0"),
     }
+    groups = {
+        "Application": _application(organisations, endorsement),
+        "Orderer": _orderer(organisations, batch),
+    }
     return _group(values, _meta_policies(), groups)
 
 
-def application_group(
-    organisations: Mapping[str, tuple[bytes, ...]], endorsement: Policy, own: tuple[str, bytes]
-) -> configtx_pb2.ConfigGroup:
-    """Make the group of those who run contracts.
-
-    Parameters
-    ----------
-    organisations
-        MSP identifier -> root certificates.
-    endorsement
-        What endorsements must satisfy.
-    own
-        Key and content of the one value that Fabric does not know.
-    """
-    members = {
-        mspid: _group(
-            {"MSP": _msp(mspid, roots)},
-            {
-                name: Policy.parse(organisation_policy(mspid, name)).to_proto()
-                for name in ORGANISATION_POLICIES
-            },
-        )
-        for mspid, roots in organisations.items()
+def application_organisation(organisation: Organisation) -> configtx_pb2.ConfigGroup:
+    """Make the group of an organisation that runs contracts, with the usual policies."""
+    policies = {
+        name: Policy.parse(organisation_policy(organisation.mspid, name)).to_proto()
+        for name in ORGANISATION_POLICIES
     }
-    policies = _meta_policies()
-    policies["Endorsement"] = endorsement.to_proto()
-    policies["LifecycleEndorsement"] = _meta("MAJORITY", "Endorsement")
-    key, content = own
-    return _group({"Capabilities": _capabilities("V2_5"), key: content}, policies, members)
+    return _group({"MSP": organisation.to_msp()}, policies)
 
 
-def orderer_group(
-    organisations: Mapping[str, tuple[bytes, ...]], size: orderer_pb2.BatchSize, timeout: str
-) -> configtx_pb2.ConfigGroup:
-    """Make the group of those who order. Blocks must be signed by an orderer of one of them.
-
-    Parameters
-    ----------
-    organisations
-        MSP identifier -> root certificates.
-    size
-        When a block is full.
-    timeout
-        How long a block waits, as Go writes it: ``20ms``.
-    """
-    roles = {"Readers": "member", "Writers": "orderer", _ADMINS: "admin"}
-    members = {
-        mspid: _group(
-            {"MSP": _msp(mspid, roots)},
-            {name: Policy.parse(f"OR('{mspid}.{role}')").to_proto() for name, role in roles.items()},
-        )
-        for mspid, roots in organisations.items()
+def orderer_organisation(organisation: Organisation) -> configtx_pb2.ConfigGroup:
+    """Make the group of an organisation that orders, with its orderers' endpoints."""
+    policies = {
+        name: Policy.parse(f"OR('{organisation.mspid}.{role}')").to_proto()
+        for name, role in _ORDERER_POLICIES.items()
     }
+    values: dict[str, Message] = {"MSP": organisation.to_msp()}
+    if organisation.endpoints:
+        values["Endpoints"] = configuration_pb2.OrdererAddresses(addresses=organisation.endpoints)
+    return _group(values, policies)
+
+
+def put_value(group: configtx_pb2.ConfigGroup, key: str, value: Message, *, mod_policy: str = ADMINS) -> None:
+    """Set a value of a group; who may change one that is there already stays as it is."""
+    if key not in group.values:
+        group.values[key].mod_policy = mod_policy
+    group.values[key].value = value.SerializeToString(deterministic=True)
+
+
+def put_policy(
+    group: configtx_pb2.ConfigGroup, name: str, policy: policies_pb2.Policy, *, mod_policy: str = ADMINS
+) -> None:
+    """Set a policy of a group; who may change one that is there already stays as it is."""
+    if name not in group.policies:
+        group.policies[name].mod_policy = mod_policy
+    group.policies[name].policy.CopyFrom(policy)
+
+
+def _application(organisations: Sequence[Organisation], endorsement: Policy) -> configtx_pb2.ConfigGroup:
+    policies = _meta_policies() | {
+        "Endorsement": endorsement.to_proto(),
+        "LifecycleEndorsement": _meta("MAJORITY", "Endorsement"),
+    }
+    members = {known.name: application_organisation(known) for known in organisations}
+    return _group({"Capabilities": _capabilities("V2_5")}, policies, members)
+
+
+def _orderer(organisations: Sequence[Organisation], batch: BatchRules) -> configtx_pb2.ConfigGroup:
     values = {
         "ConsensusType": orderer_pb2.ConsensusType(type=CONSENSUS),
-        "BatchSize": size,
-        "BatchTimeout": orderer_pb2.BatchTimeout(timeout=timeout),
+        **batch.values(),
         "ChannelRestrictions": orderer_pb2.ChannelRestrictions(),
         "Capabilities": _capabilities("V2_0"),
     }
-    return _group(values, _meta_policies() | {"BlockValidation": _meta("ANY", "Writers")}, members)
-
-
-def value_of(group: configtx_pb2.ConfigGroup, key: str, message_type: type[M]) -> M:
-    """Read a value of a group; raises WireError BAD_BLOCK when it cannot be read."""
-    return read(message_type, group.values[key].value, WireCode.BAD_BLOCK)
-
-
-def roots_of(organisation: configtx_pb2.ConfigGroup) -> tuple[bytes, ...]:
-    """Read an organisation's root certificates; raises WireError BAD_BLOCK."""
-    outer = value_of(organisation, "MSP", msp_config_pb2.MSPConfig)
-    return tuple(read(msp_config_pb2.FabricMSPConfig, outer.config, WireCode.BAD_BLOCK).root_certs)
+    policies = _meta_policies() | {"BlockValidation": _meta("ANY", "Writers")}
+    return _group(values, policies, {known.name: orderer_organisation(known) for known in organisations})
 
 
 def _group(
-    values: Mapping[str, Message | bytes],
+    values: Mapping[str, Message],
     policies: Mapping[str, policies_pb2.Policy],
     groups: Mapping[str, configtx_pb2.ConfigGroup] | None = None,
 ) -> configtx_pb2.ConfigGroup:
     """Make a group whose every part is changed by the administrators."""
-    made = configtx_pb2.ConfigGroup(mod_policy=_ADMINS)
+    made = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
     for key, value in values.items():
-        content = value if isinstance(value, bytes) else value.SerializeToString(deterministic=True)
-        made.values[key].CopyFrom(configtx_pb2.ConfigValue(value=content, mod_policy=_ADMINS))
-    for key, policy in policies.items():
-        made.policies[key].CopyFrom(configtx_pb2.ConfigPolicy(policy=policy, mod_policy=_ADMINS))
-    for key, inner in (groups or {}).items():
-        made.groups[key].CopyFrom(inner)
+        put_value(made, key, value)
+    for name, policy in policies.items():
+        put_policy(made, name, policy)
+    for name, inner in (groups or {}).items():
+        made.groups[name].CopyFrom(inner)
     return made
 
 
@@ -132,7 +135,7 @@ def _meta_policies() -> dict[str, policies_pb2.Policy]:
     return {
         "Readers": _meta("ANY", "Readers"),
         "Writers": _meta("ANY", "Writers"),
-        _ADMINS: _meta("MAJORITY", _ADMINS),
+        ADMINS: _meta("MAJORITY", ADMINS),
     }
 
 
@@ -144,21 +147,3 @@ def _meta(quantity: str, name: str) -> policies_pb2.Policy:
 
 def _capabilities(level: str) -> configuration_pb2.Capabilities:
     return configuration_pb2.Capabilities(capabilities={level: configuration_pb2.Capability()})
-
-
-def _msp(mspid: str, roots: tuple[bytes, ...]) -> msp_config_pb2.MSPConfig:
-    """Describe an organisation's members: its roots, and what the Node OUs are called."""
-    units = {
-        f"{name}_ou_identifier": msp_config_pb2.FabricOUIdentifier(organizational_unit_identifier=name)
-        for name in ("client", "peer", "admin", "orderer")
-    }
-    crypto = msp_config_pb2.FabricCryptoConfig(
-        signature_hash_family="SHA2", identity_identifier_hash_function="SHA256"
-    )
-    config = msp_config_pb2.FabricMSPConfig(
-        name=mspid,
-        root_certs=roots,
-        crypto_config=crypto,
-        fabric_node_ous=msp_config_pb2.FabricNodeOUs(enable=True, **units),
-    )
-    return msp_config_pb2.MSPConfig(type=_FABRIC_MSP, config=config.SerializeToString())

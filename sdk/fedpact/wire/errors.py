@@ -59,6 +59,10 @@ class WireError(ValueError):
         self.code = code
 
 
+class ConfigError(ValueError):
+    """A channel cannot be configured like this; the text names the field and its bounds."""
+
+
 def read(message_type: type[M], data: bytes, code: WireCode) -> M:
     """Parse one protobuf message.
 

@@ -1,10 +1,11 @@
-"""Who a creator is: the channel's organisations, their roots, and the certificates they vouch for."""
+"""Who a creator is: the channel's organisations, their authorities, and the certificates they vouch for."""
+
+from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -14,7 +15,6 @@ from fabric_protos.msp import identities_pb2
 
 from fedpact.identity.certificates import (
     ATTRIBUTES_OID,
-    NODE_OUS,
     common_name,
     load_certificate,
     organisational_units,
@@ -22,9 +22,11 @@ from fedpact.identity.certificates import (
 )
 from fedpact.identity.errors import IdentityCode, IdentityError
 from fedpact.identity.signer import SIGNATURE_ALGORITHM, is_low_s
-from fedpact.wire.roots import issuer_of, load_roots
+from fedpact.wire.classification import Classification, fingerprint_of
+from fedpact.wire.organisations import Organisation
+from fedpact.wire.roots import Authority, issuer_of, load_authorities
 
-__all__ = ["Member", "Membership"]
+__all__ = ["Member", "Membership", "fingerprint_of"]
 
 _MAX_CREATOR_BYTES = 20 * 1024
 _MAX_KNOWN = 4096
@@ -44,12 +46,17 @@ class Member:
     role
         The consortium's role attribute, or None.
     ou
-        All organisational units, exactly one of them a Node OU.
+        All organisational units.
     certificate, public_key
         What was verified.
     fingerprint
-        SHA-256 of the signed part of the certificate. It tells identities apart even when somebody
-        re-encodes the certificate authority's malleable signature.
+        SHA-256 of the organisation and the signed part of the certificate. It tells identities apart
+        even when somebody re-encodes the certificate authority's malleable signature.
+    roles
+        What it may count as in a policy, of ``member``, ``client``, ``peer``, ``admin`` and ``orderer``;
+        whatever the organisation calls its Node OUs.
+    certifiers
+        Fabric's identifier of the authorities that vouch for it.
     """
 
     mspid: str
@@ -59,6 +66,8 @@ class Member:
     certificate: x509.Certificate
     public_key: ec.EllipticCurvePublicKey
     fingerprint: bytes
+    roles: frozenset[str]
+    certifiers: bytes
 
     @property
     def id(self) -> str:
@@ -75,27 +84,33 @@ class Membership:
     Parameters
     ----------
     organisations
-        MSP identifier -> root certificates (PEM). A member's certificate must be signed by one of
-        them directly.
+        The organisations; or MSP identifier -> root certificates (PEM), for those that have nothing
+        but roots.
     revoked
-        Pairs of MSP identifier and certificate serial number.
+        Pairs of MSP identifier and certificate serial number, besides the organisations' own lists.
     clock
         Seconds since the epoch, for calls that give no time of their own.
 
     Raises
     ------
     IdentityError
-        BAD_ROOT, BAD_NAME or MALFORMED when a root cannot be one, or two organisations share one.
+        What `load_authorities` raises; BAD_NODE_OU when an organisation names an authority for its
+        units that it does not have.
     """
 
     def __init__(
         self,
-        organisations: Mapping[str, Sequence[bytes]],
+        organisations: Iterable[Organisation] | Mapping[str, Sequence[bytes]],
         *,
         revoked: Collection[tuple[str, int]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._roots = load_roots(organisations)
+        if isinstance(organisations, Mapping):
+            organisations = [Organisation(mspid, tuple(roots)) for mspid, roots in organisations.items()]
+        self._organisations: dict[str, tuple[tuple[Authority, ...], Classification]] = {}
+        for organisation in organisations:
+            authorities = load_authorities(organisation)
+            self._organisations[organisation.mspid] = authorities, Classification(organisation, authorities)
         self._revoked = frozenset(revoked)
         self._clock = clock
         self._known: dict[bytes, tuple[float, float, Member]] = {}
@@ -104,7 +119,7 @@ class Membership:
     @property
     def mspids(self) -> tuple[str, ...]:
         """The organisations' MSP identifiers in alphabetical order."""
-        return tuple(sorted(self._roots))
+        return tuple(sorted(self._organisations))
 
     def identify(self, creator: bytes, at_s: float | None = None) -> Member:
         """Return whom a serialised identity names.
@@ -176,30 +191,35 @@ class Membership:
 
     def _examine(self, creator: bytes) -> tuple[float, float, Member]:
         mspid, pem = _parse_creator(creator)
-        roots = self._roots.get(mspid)
-        if roots is None:
+        if mspid not in self._organisations:
             raise IdentityError(
                 IdentityCode.UNKNOWN_MSP, f"no organisation of this channel is called {mspid!r:.80}"
             )
+        authorities, classification = self._organisations[mspid]
         certificate = load_certificate(pem)
-        root = issuer_of(certificate, roots)
+        authority = issuer_of(certificate, [known for known in authorities if known.issues_members])
         _check_leaf(certificate)
-        if (mspid, certificate.serial_number) in self._revoked:
+        serial = certificate.serial_number
+        if (mspid, serial) in self._revoked or authority.has_revoked(serial):
             raise IdentityError(IdentityCode.REVOKED, f"{mspid} has revoked this certificate")
         key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise IdentityError(IdentityCode.WRONG_CURVE, "a member's key must be on P-256")
         ou = organisational_units(certificate)
-        if len(ou & NODE_OUS) != 1:
-            raise IdentityError(
-                IdentityCode.BAD_NODE_OU, f"exactly one of {', '.join(sorted(NODE_OUS))} is needed"
-            )
-        fingerprint = sha256(certificate.tbs_certificate_bytes).digest()
+        fingerprint = fingerprint_of(mspid, certificate)
         member = Member(
-            mspid, common_name(certificate), role_of(certificate), ou, certificate, key, fingerprint
+            mspid,
+            common_name(certificate),
+            role_of(certificate),
+            ou,
+            certificate,
+            key,
+            fingerprint,
+            classification.roles_of(fingerprint, ou, authority.chain),
+            authority.chain,
         )
-        not_before_s = max(root.not_before_s, certificate.not_valid_before_utc.timestamp())
-        not_after_s = min(root.not_after_s, certificate.not_valid_after_utc.timestamp())
+        not_before_s = max(authority.not_before_s, certificate.not_valid_before_utc.timestamp())
+        not_after_s = min(authority.not_after_s, certificate.not_valid_after_utc.timestamp())
         return not_before_s, not_after_s, member
 
 

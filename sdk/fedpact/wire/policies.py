@@ -1,14 +1,15 @@
-"""A channel's policies: signature policies, and implicit meta policies over its organisations.
+"""A channel's policies: signature policies, and implicit meta policies over the groups below.
 
-An implicit meta policy asks for the policies of one name in ANY, ALL or a MAJORITY of the
-organisations: ``MAJORITY Endorsement`` is satisfied when more than half of the organisations have
-each had their own ``Endorsement`` policy, ``OR('<MSP id>.peer')``, satisfied.
+An implicit meta policy asks for the policies of one name in ANY, ALL or a MAJORITY of the groups
+below: of an Application group, ``MAJORITY Endorsement`` is satisfied when more than half of the
+organisations have each had their own ``Endorsement`` policy, such as ``OR('<MSP id>.peer')``,
+satisfied. `policy_tree` reads all policies of a configuration.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Self
@@ -26,13 +27,15 @@ from fedpact.wire.policy_language import (
     parse_rule,
     render_rule,
 )
-from fedpact.wire.signature_policies import evaluate, parse, render, rule_of, satisfies, to_envelope
+from fedpact.wire.policy_needs import choose_for, named, needs
+from fedpact.wire.signature_policies import distinct, evaluate, holds, parse, render, rule_of, to_envelope
 
 __all__ = [
     "ORGANISATION_POLICIES",
     "Policy",
     "PolicyCode",
     "PolicyError",
+    "choose_for",
     "evaluate",
     "organisation_policy",
     "parse",
@@ -47,12 +50,9 @@ ORGANISATION_POLICIES: Final = MappingProxyType(
         "Writers": ("admin", "client"),
     }
 )
-"""The policies that every organisation of a channel has: name -> roles, any one of which is enough."""
+"""The policies that an organisation has unless it decides otherwise: name -> roles, any of them is enough."""
 
-MAX_NEEDS: Final = 1000
-MAX_CANDIDATES: Final = 10 * MAX_NEEDS
-
-_IMPLICIT = re.compile(r"(ANY|ALL|MAJORITY) +([A-Za-z0-9.-]{1,64})")
+_IMPLICIT = re.compile(r"(ANY|ALL|MAJORITY) +([A-Za-z0-9./-]{1,249})")
 _META: Final = policies_pb2.ImplicitMetaPolicy
 
 
@@ -74,7 +74,7 @@ def organisation_policy(mspid: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A policy, ready to be evaluated. Make one with `parse` or `from_proto`.
+    """A policy, ready to be evaluated. Make one with `parse`, `from_proto` or `from_envelope`.
 
     Attributes
     ----------
@@ -83,13 +83,13 @@ class Policy:
     needed
         How many of the rules must hold.
     rules
-        The signature policy itself, or one rule an organisation. Each is evaluated on its own, so
-        one signature may count in several of them.
+        The signature policy itself, or one policy for each group below. Each is evaluated on its
+        own, so one signature may count in several of them.
     """
 
     text: str
     needed: int
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule | Policy, ...]
 
     @classmethod
     def parse(cls, text: str, mspids: Sequence[str] = ()) -> Self:
@@ -100,7 +100,7 @@ class Policy:
         text
             The policy.
         mspids
-            The organisations that an implicit meta policy is about.
+            The organisations that an implicit meta policy is about, with the usual policies.
 
         Raises
         ------
@@ -112,18 +112,39 @@ class Policy:
         if match is None:
             rule = parse_rule(text)
             return cls(render_rule(rule), 1, (rule,))
-        return cls._implicit(match[1], match[2], mspids)
+        quantity, name = match.groups()
+        below = [cls.parse(organisation_policy(mspid, name)) for mspid in sorted(set(mspids))]
+        if not below:
+            raise PolicyError(
+                PolicyCode.BAD_COUNT, "an implicit meta policy is about at least one organisation"
+            )
+        return cls._implicit(quantity, name, below)
 
     @classmethod
-    def from_proto(cls, policy: policies_pb2.Policy, mspids: Sequence[str] = ()) -> Self:
-        """Read a policy of a channel's configuration; raises what `parse` raises, and BAD_ENCODING."""
+    def from_proto(
+        cls, policy: policies_pb2.Policy, below: Callable[[str], Sequence[Policy]] = lambda _: ()
+    ) -> Self:
+        """Read a policy of a channel's configuration.
+
+        Parameters
+        ----------
+        policy
+            As the configuration holds it.
+        below
+            Returns the policies of a name in the groups below, for implicit meta policies. Over no
+            groups at all, anybody satisfies them, as in Fabric.
+
+        Raises
+        ------
+        PolicyError
+            BAD_ENCODING, BAD_PRINCIPAL, BAD_COUNT, TOO_COMPLEX.
+        """
         try:
             if policy.type == policies_pb2.Policy.SIGNATURE:
-                rule = rule_of(policies_pb2.SignaturePolicyEnvelope.FromString(policy.value))
-                return cls(render_rule(rule), 1, (rule,))
+                return cls.from_envelope(policies_pb2.SignaturePolicyEnvelope.FromString(policy.value))
             if policy.type == policies_pb2.Policy.IMPLICIT_META:
                 meta = _META.FromString(policy.value)
-                return cls._implicit(_META.Rule.Name(meta.rule), meta.sub_policy, mspids)
+                return cls._implicit(_META.Rule.Name(meta.rule), meta.sub_policy, below(meta.sub_policy))
         except PolicyError:
             raise
         except (DecodeError, ValueError) as error:
@@ -131,37 +152,53 @@ class Policy:
         raise PolicyError(PolicyCode.BAD_ENCODING, f"unknown type of policy {policy.type}")
 
     @classmethod
-    def _implicit(cls, quantity: str, name: str, mspids: Sequence[str]) -> Self:
-        rules = tuple(parse_rule(organisation_policy(mspid, name)) for mspid in sorted(set(mspids)))
-        if not rules:
-            raise PolicyError(
-                PolicyCode.BAD_COUNT, "an implicit meta policy is about at least one organisation"
-            )
-        needed = {"ANY": 1, "ALL": len(rules), "MAJORITY": len(rules) // 2 + 1}[quantity]
-        return cls(f"{quantity} {name}", needed, rules)
+    def from_envelope(cls, envelope: policies_pb2.SignaturePolicyEnvelope) -> Self:
+        """Read a signature policy; raises PolicyError like `from_proto`."""
+        rule = rule_of(envelope)
+        return cls(render_rule(rule), 1, (rule,))
+
+    @classmethod
+    def refusing(cls) -> Self:
+        """Return the policy that nobody satisfies, which stands for one that is missing."""
+        return cls("OutOf(1)", 1, (OutOf(1, ()),))
+
+    @classmethod
+    def _implicit(cls, quantity: str, name: str, below: Sequence[Policy]) -> Self:
+        count = len(below)
+        needed = {"ANY": min(1, count), "ALL": count, "MAJORITY": count // 2 + 1 if count else 0}[quantity]
+        return cls(f"{quantity} {name}", needed, tuple(below))
 
     def to_proto(self) -> policies_pb2.Policy:
         """Encode the policy for a channel's configuration."""
         match = _IMPLICIT.fullmatch(self.text)
-        if match is None:
-            value = to_envelope(self.rules[0]).SerializeToString()
-            return policies_pb2.Policy(type=policies_pb2.Policy.SIGNATURE, value=value)
-        meta = _META(rule=_META.Rule.Value(match[1]), sub_policy=match[2])
-        return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=meta.SerializeToString())
+        if match is not None:
+            meta = _META(rule=_META.Rule.Value(match[1]), sub_policy=match[2])
+            value = meta.SerializeToString()
+            return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=value)
+        (rule,) = self.rules
+        assert not isinstance(rule, Policy)
+        value = to_envelope(rule).SerializeToString()
+        return policies_pb2.Policy(type=policies_pb2.Policy.SIGNATURE, value=value)
 
     @property
     def mspids(self) -> frozenset[str]:
         """Every organisation that the policy names."""
-        return frozenset().union(*map(_named, self.rules))
+        return named(self)
 
     def satisfied_by(self, members: Sequence[Member]) -> bool:
-        """Tell whether these signers, whose signatures were verified, satisfy the policy."""
-        held = 0
+        """Tell whether these signers, whose signatures were verified, satisfy the policy.
+
+        Whoever signed several times counts once.
+        """
+        return self._holds(distinct(members))
+
+    def _holds(self, members: tuple[Member, ...]) -> bool:
+        missing = self.needed
         for rule in self.rules:
-            held += satisfies(rule, members)
-            if held >= self.needed:
-                return True
-        return False
+            if missing <= 0:
+                break
+            missing -= rule._holds(members) if isinstance(rule, Policy) else holds(rule, members)
+        return missing <= 0
 
     def needs(self) -> tuple[frozenset[str], ...]:
         """Return the minimal sets of organisations that can satisfy the policy together.
@@ -175,73 +212,8 @@ class Policy:
         PolicyError
             TOO_COMPLEX when there are more than 1,000 sets.
         """
-        return tuple(
-            sorted(_needs(OutOf(self.needed, self.rules)), key=lambda found: (len(found), sorted(found)))
-        )
+        return tuple(sorted(needs(self), key=lambda found: (len(found), sorted(found))))
 
     def choose(self, available: Sequence[str]) -> tuple[str, ...] | None:
-        """Pick a minimal set of organisations that can satisfy the policy.
-
-        Parameters
-        ----------
-        available
-            MSP identifiers in order of preference.
-
-        Returns
-        -------
-        tuple or None
-            Those to ask, in the given order: none of them can be spared, and later ones were
-            spared first. None when all of them together are not enough.
-        """
-        whole = OutOf(self.needed, self.rules)
-        chosen = list(dict.fromkeys(available))
-        if not _reachable(whole, frozenset(chosen)):
-            return None
-        for mspid in reversed(tuple(chosen)):
-            rest = [other for other in chosen if other != mspid]
-            if _reachable(whole, frozenset(rest)):
-                chosen = rest
-        return tuple(chosen)
-
-
-def _named(rule: Rule) -> frozenset[str]:
-    if isinstance(rule, SignedBy):
-        return frozenset({rule.mspid})
-    return frozenset().union(*map(_named, rule.rules))
-
-
-def _reachable(rule: Rule, mspids: frozenset[str]) -> bool:
-    if isinstance(rule, SignedBy):
-        return rule.mspid in mspids
-    return sum(_reachable(part, mspids) for part in rule.rules) >= rule.needed
-
-
-def _needs(rule: Rule) -> frozenset[frozenset[str]]:
-    if isinstance(rule, SignedBy):
-        return frozenset({frozenset({rule.mspid})})
-    # ways[k]: the minimal sets that satisfy k of the rules seen so far.
-    ways: list[frozenset[frozenset[str]]] = [frozenset({frozenset()})] + [frozenset()] * rule.needed
-    for part in rule.rules:
-        sets = _needs(part)
-        for count in range(rule.needed, 0, -1):
-            if len(ways[count - 1]) * len(sets) > MAX_CANDIDATES:
-                raise _too_complex()
-            joined = {before | now for before in ways[count - 1] for now in sets}
-            ways[count] = _minimal(ways[count] | joined)
-    return ways[rule.needed]
-
-
-def _minimal(sets: frozenset[frozenset[str]]) -> frozenset[frozenset[str]]:
-    kept: list[frozenset[str]] = []
-    for candidate in sorted(sets, key=len):
-        if not any(smaller <= candidate for smaller in kept):
-            kept.append(candidate)
-    if len(kept) > MAX_NEEDS:
-        raise _too_complex()
-    return frozenset(kept)
-
-
-def _too_complex() -> PolicyError:
-    return PolicyError(
-        PolicyCode.TOO_COMPLEX, f"more than {MAX_NEEDS} sets of organisations satisfy this policy"
-    )
+        """Pick a smallest set of organisations that can satisfy the policy; see `choose_for`."""
+        return choose_for((self,), available)

@@ -17,11 +17,14 @@ from typing import Final
 __all__ = [
     "MAX_DEPTH",
     "MAX_PRINCIPALS",
+    "Leaf",
     "OutOf",
     "PolicyCode",
     "PolicyError",
     "Rule",
     "SignedBy",
+    "SignedByIdentity",
+    "SignedByUnit",
     "gate",
     "parse_rule",
     "principal",
@@ -66,6 +69,26 @@ class SignedBy:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedByUnit:
+    """A leaf: one signature by somebody in an organisational unit, issued by the given authorities.
+
+    The language has no word for it; it comes from configurations only.
+    """
+
+    mspid: str
+    unit: str
+    certifiers: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedByIdentity:
+    """A leaf: the signature of one identity, by its fingerprint. It comes from configurations only."""
+
+    mspid: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class OutOf:
     """A gate: at least `needed` of the rules hold."""
 
@@ -73,7 +96,8 @@ class OutOf:
     rules: tuple[Rule, ...]
 
 
-Rule = SignedBy | OutOf
+Leaf = SignedBy | SignedByUnit | SignedByIdentity
+Rule = Leaf | OutOf
 
 
 def parse_rule(text: str) -> Rule:
@@ -94,13 +118,21 @@ def parse_rule(text: str) -> Rule:
 
 
 def render_rule(rule: Rule) -> str:
-    """Write a rule as text: OR for one, AND for all, OutOf for the rest."""
+    """Write a rule as text: OR for one, AND for all, OutOf for the rest.
+
+    A unit (``'A.OU=name'``) or a single identity (``'A.ID=hash'``) cannot be read again.
+    """
     if isinstance(rule, SignedBy):
         return f"'{rule.mspid}.{rule.role}'"
+    if isinstance(rule, SignedByUnit):
+        return f"'{rule.mspid}.OU={rule.unit}'"
+    if isinstance(rule, SignedByIdentity):
+        return f"'{rule.mspid}.ID={rule.fingerprint.hex()}'"
     inner = ", ".join(render_rule(part) for part in rule.rules)
-    if rule.needed == 1:
+    if rule.needed == 1 and inner:
         return f"OR({inner})"
-    return f"AND({inner})" if rule.needed == len(rule.rules) else f"OutOf({rule.needed}, {inner})"
+    every = inner and rule.needed == len(rule.rules)
+    return f"AND({inner})" if every else f"OutOf({', '.join(filter(None, (str(rule.needed), inner)))})"
 
 
 def principal(text: str) -> SignedBy:
@@ -126,7 +158,7 @@ def within_limits(rule: Rule) -> Rule:
 
 
 def _leaves(rule: Rule) -> int:
-    return 1 if isinstance(rule, SignedBy) else sum(_leaves(part) for part in rule.rules)
+    return sum(_leaves(part) for part in rule.rules) if isinstance(rule, OutOf) else 1
 
 
 def _tokens(text: str) -> Iterator[str]:

@@ -6,31 +6,36 @@ from collections.abc import Sequence
 from typing import Final
 
 from fabric_protos.common import policies_pb2
-from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from google.protobuf.message import DecodeError
 
-from fedpact.wire.membership import Member
+from fedpact.identity.certificates import load_certificate
+from fedpact.identity.errors import IdentityError
+from fedpact.wire.membership import Member, fingerprint_of
 from fedpact.wire.policy_language import (
     MAX_DEPTH,
     MAX_PRINCIPALS,
+    Leaf,
     OutOf,
     PolicyCode,
     PolicyError,
     Rule,
     SignedBy,
-    gate,
+    SignedByIdentity,
+    SignedByUnit,
     parse_rule,
     principal,
     render_rule,
     within_limits,
 )
 
-__all__ = ["evaluate", "parse", "render", "rule_of", "satisfies", "to_envelope"]
+__all__ = ["distinct", "evaluate", "holds", "parse", "render", "rule_of", "to_envelope"]
 
 _ROLES: Final[dict[str, int]] = {
     name.lower(): value for name, value in msp_principal_pb2.MSPRole.MSPRoleType.items()
 }
 _ROLE_NAMES: Final = {value: name for name, value in _ROLES.items()}
+_PRINCIPAL: Final = msp_principal_pb2.MSPPrincipal
 
 
 def parse(text: str) -> policies_pb2.SignaturePolicyEnvelope:
@@ -50,28 +55,31 @@ def render(envelope: policies_pb2.SignaturePolicyEnvelope) -> str:
 
 
 def evaluate(envelope: policies_pb2.SignaturePolicyEnvelope, members: Sequence[Member]) -> bool:
-    """Tell whether the signers satisfy the policy; see `satisfies`. Raises what `rule_of` raises."""
-    return satisfies(rule_of(envelope), members)
+    """Tell whether the signers satisfy the policy; see `holds`. Raises what `rule_of` raises."""
+    return holds(rule_of(envelope), distinct(members))
 
 
-def satisfies(rule: Rule, members: Sequence[Member]) -> bool:
+def distinct(members: Sequence[Member]) -> tuple[Member, ...]:
+    """Return the signers, each identity once, however often it signed."""
+    return tuple({member.fingerprint: member for member in members}.values())
+
+
+def holds(rule: Rule, members: tuple[Member, ...]) -> bool:
     """Tell whether the signers satisfy a rule, exactly as a Fabric peer decides it.
 
-    Each identity counts once, however often it signed, and serves at most one leaf. Leaves are
-    filled from left to right, each by the first signer who fits and is still free; a gate that
-    fails frees its signers again. This is Fabric's greedy order, not a best matching: with
-    ``AND('A.member', 'A.peer')`` a lone peer followed by a client fails where the reverse order
-    succeeds, and every validator must agree on that.
+    Each identity serves at most one leaf. Leaves are filled from left to right, each by the first
+    signer who fits and is still free; a gate that fails frees its signers again. This is Fabric's
+    greedy order, not a best matching: with ``AND('A.member', 'A.peer')`` a lone peer followed by a
+    client fails where the reverse order succeeds, and every validator must agree on that.
 
     Parameters
     ----------
     rule
         The policy.
     members
-        Whose signatures were verified, in the order of the endorsements.
+        Whose signatures were verified, in the order of the endorsements, without repetitions.
     """
-    distinct = tuple({member.fingerprint: member for member in members}.values())
-    return _holds(rule, distinct, [False] * len(distinct))
+    return _holds(rule, members, [False] * len(members))
 
 
 def to_envelope(rule: Rule) -> policies_pb2.SignaturePolicyEnvelope:
@@ -82,13 +90,13 @@ def to_envelope(rule: Rule) -> policies_pb2.SignaturePolicyEnvelope:
 
 
 def rule_of(envelope: policies_pb2.SignaturePolicyEnvelope) -> Rule:
-    """Decode a policy.
+    """Decode a policy. As in Fabric a gate may ask for nothing, or for more than there is.
 
     Raises
     ------
     PolicyError
-        BAD_ENCODING, BAD_PRINCIPAL (only roles are understood, not single identities or units),
-        BAD_COUNT, TOO_COMPLEX.
+        BAD_ENCODING, BAD_COUNT for a negative one, TOO_COMPLEX; BAD_PRINCIPAL for an anonymous or a
+        combined principal, or one that cannot be read.
     """
     if envelope.version != 0:
         raise PolicyError(PolicyCode.BAD_ENCODING, f"unknown policy version {envelope.version}")
@@ -99,10 +107,9 @@ def rule_of(envelope: policies_pb2.SignaturePolicyEnvelope) -> Rule:
 
 
 def _holds(rule: Rule, members: tuple[Member, ...], used: list[bool]) -> bool:
-    if isinstance(rule, SignedBy):
+    if not isinstance(rule, OutOf):
         for place, member in enumerate(members):
-            fits = member.mspid == rule.mspid and (rule.role == "member" or rule.role in member.ou)
-            if fits and not used[place]:
+            if not used[place] and _fits(rule, member):
                 used[place] = True
                 return True
         return False
@@ -115,6 +122,16 @@ def _holds(rule: Rule, members: tuple[Member, ...], used: list[bool]) -> bool:
     return held >= rule.needed
 
 
+def _fits(leaf: Leaf, member: Member) -> bool:
+    if member.mspid != leaf.mspid:
+        return False
+    if isinstance(leaf, SignedBy):
+        return leaf.role in member.roles
+    if isinstance(leaf, SignedByUnit):
+        return leaf.unit in member.ou and leaf.certifiers == member.certifiers
+    return leaf.fingerprint == member.fingerprint
+
+
 def _encode(rule: Rule, envelope: policies_pb2.SignaturePolicyEnvelope) -> policies_pb2.SignaturePolicy:
     """Encode a rule. Fabric's parser numbers the principals of inner gates before a gate's own."""
     if isinstance(rule, OutOf):
@@ -125,14 +142,14 @@ def _encode(rule: Rule, envelope: policies_pb2.SignaturePolicyEnvelope) -> polic
         return policies_pb2.SignaturePolicy(
             n_out_of=policies_pb2.SignaturePolicy.NOutOf(n=rule.needed, rules=parts)
         )
+    if not isinstance(rule, SignedBy):
+        raise PolicyError(PolicyCode.BAD_PRINCIPAL, "only roles can be written")
     role = msp_principal_pb2.MSPRole(msp_identifier=rule.mspid, role=_ROLES[rule.role])
-    envelope.identities.add(
-        principal_classification=msp_principal_pb2.MSPPrincipal.ROLE, principal=role.SerializeToString()
-    )
+    envelope.identities.add(principal_classification=_PRINCIPAL.ROLE, principal=role.SerializeToString())
     return policies_pb2.SignaturePolicy(signed_by=len(envelope.identities) - 1)
 
 
-def _decode(policy: policies_pb2.SignaturePolicy, principals: tuple[SignedBy, ...], depth: int) -> Rule:
+def _decode(policy: policies_pb2.SignaturePolicy, principals: tuple[Leaf, ...], depth: int) -> Rule:
     kind = policy.WhichOneof("Type")
     if kind == "signed_by":
         number: int = policy.signed_by
@@ -143,16 +160,29 @@ def _decode(policy: policies_pb2.SignaturePolicy, principals: tuple[SignedBy, ..
         raise PolicyError(PolicyCode.BAD_ENCODING, "a rule is neither a signature nor a gate")
     if depth > MAX_DEPTH:
         raise PolicyError(PolicyCode.TOO_COMPLEX, f"a policy nests at most {MAX_DEPTH} gates")
-    return gate(
-        policy.n_out_of.n, tuple(_decode(part, principals, depth + 1) for part in policy.n_out_of.rules)
-    )
+    if policy.n_out_of.n < 0:
+        raise PolicyError(PolicyCode.BAD_COUNT, "a gate cannot ask for less than nothing")
+    parts = tuple(_decode(part, principals, depth + 1) for part in policy.n_out_of.rules)
+    return OutOf(policy.n_out_of.n, parts)
 
 
-def _decode_principal(item: msp_principal_pb2.MSPPrincipal) -> SignedBy:
-    if item.principal_classification != msp_principal_pb2.MSPPrincipal.ROLE:
-        raise PolicyError(PolicyCode.BAD_PRINCIPAL, "a principal is a role of an organisation")
+def _decode_principal(item: msp_principal_pb2.MSPPrincipal) -> Leaf:
+    kind = item.principal_classification
     try:
-        role = msp_principal_pb2.MSPRole.FromString(item.principal)
+        if kind == _PRINCIPAL.ROLE:
+            role = msp_principal_pb2.MSPRole.FromString(item.principal)
+            return principal(f"{role.msp_identifier}.{_ROLE_NAMES.get(role.role, '')}")
+        if kind == _PRINCIPAL.ORGANIZATION_UNIT:
+            unit = msp_principal_pb2.OrganizationUnit.FromString(item.principal)
+            return SignedByUnit(
+                unit.msp_identifier, unit.organizational_unit_identifier, unit.certifiers_identifier
+            )
+        if kind == _PRINCIPAL.IDENTITY:
+            identity = identities_pb2.SerializedIdentity.FromString(item.principal)
+            certificate = load_certificate(identity.id_bytes)
+            return SignedByIdentity(identity.mspid, fingerprint_of(identity.mspid, certificate))
     except DecodeError as error:
         raise PolicyError(PolicyCode.BAD_ENCODING, "a principal cannot be read") from error
-    return principal(f"{role.msp_identifier}.{_ROLE_NAMES.get(role.role, '')}")
+    except IdentityError as error:
+        raise PolicyError(PolicyCode.BAD_PRINCIPAL, "a principal's certificate cannot be read") from error
+    raise PolicyError(PolicyCode.BAD_PRINCIPAL, "a principal is a role, a unit or an identity")

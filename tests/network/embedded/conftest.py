@@ -23,11 +23,11 @@ from fedpact.wire.proposals import build_proposal
 from fedpact_chaincode.chaincode import Response
 from fedpact_chaincode.stub import Stub
 from fedpact_network.embedded.backend import EmbeddedBackend
-from fedpact_network.embedded.database import Database
 from fedpact_network.embedded.keys import NodeKeys
 from fedpact_network.embedded.ledger import EmbeddedLedger
 from fedpact_network.embedded.node import EmbeddedNode, NodeSettings
 from fedpact_network.embedded.recovery import found, recover
+from fedpact_network.embedded.sites import find_site
 from fedpact_network.embedded.store import Store
 from fedpact_network.embedded.submission import Submission
 
@@ -170,7 +170,7 @@ class World:
     @property
     def config(self) -> ChannelConfig:
         members = tuple(
-            Organisation(ca.mspid, ca.organisation, (ca.certificate_pem,)) for ca in self.authorities.values()
+            Organisation(ca.mspid, (ca.certificate_pem,)) for ca in self.authorities.values()
         )
         return ChannelConfig(CHANNEL, members, endorsement=self.endorsement, batch=self.batch)
 
@@ -199,7 +199,7 @@ class World:
 
     def by_hand(self) -> tuple[EmbeddedLedger, HandOrderer]:
         """A new ledger whose blocks the test cuts."""
-        store, orderer = Store(Database(self.path)), HandOrderer()
+        store, orderer = Store(find_site(self.url).create()), HandOrderer()
         found(store, self.config)
         keys = NodeKeys.of(self.peers, self.orderer())
         settings = NodeSettings(recover(store), keys, {"kv": KeyValue()}, self.clock_ns)
