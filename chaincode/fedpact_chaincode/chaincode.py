@@ -11,8 +11,9 @@ import msgspec
 from fedpact_chaincode.caller import caller_of
 from fedpact_chaincode.contract import Context, Contract, Event, Transaction
 from fedpact_chaincode.errors import CONTRACT_FAILED, MALFORMED_MESSAGE, UNKNOWN_TRANSACTION, Rejected
-from fedpact_chaincode.state import State, encode
+from fedpact_chaincode.state import encode
 from fedpact_chaincode.stub import Stub
+from fedpact_chaincode.transaction_state import State
 
 log = logging.getLogger(__name__)
 OK = 200

@@ -24,7 +24,7 @@ import msgspec
 from fedpact_chaincode.caller import Caller
 from fedpact_chaincode.errors import TIME_RUNS_BACKWARDS, Rejected
 from fedpact_chaincode.exactness import refuse_floats
-from fedpact_chaincode.state import State
+from fedpact_chaincode.transaction_state import PrivateState, State
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,6 +80,14 @@ class Context:
     def emit(self, event: Event) -> None:
         """Add an event; all events of a transaction are published together when it commits."""
         self.events.append(event)
+
+    def private(self, collection: str) -> PrivateState:
+        """Return this transaction's view of a collection of private data; maps work on it as on `state`.
+
+        Whether the collection exists and the caller may use it shows when it is used: COLLECTION_UNDEFINED,
+        COLLECTION_FORBIDDEN; PRIVATE_DATA_UNAVAILABLE on a node that lacks the data.
+        """
+        return self.state.private(collection)
 
     def not_before(self, earlier_ms: int) -> None:
         """Refuse (TIME_RUNS_BACKWARDS) a transaction dated before what it follows."""

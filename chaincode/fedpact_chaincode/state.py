@@ -1,7 +1,6 @@
 """Typed state: `Map` and `Item` constants are a contract's whole storage layout.
 
-`State` lies over a stub and lets a transaction read its own writes, which Fabric does not; nothing
-reaches the stub before `flush`, so a rejected call leaves no trace, and every key is put once.
+They work on the public state and on collections of private data alike (`transaction_state`).
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ import msgspec
 
 from fedpact_chaincode.errors import MALFORMED_KEY, RECORD_EXISTS, RECORD_NOT_FOUND, Rejected
 from fedpact_chaincode.exactness import refuse_floats
-from fedpact_chaincode.stub import KeyModification, Stub
+from fedpact_chaincode.stub import KeyModification
+from fedpact_chaincode.transaction_state import State
 
 KeyPart = str | int
 MAX_KEY_PART = 512
@@ -28,63 +28,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 R = TypeVar("R", bound=Record)
-
-
-class State:
-    """The state as one transaction sees it: committed values under its own writes."""
-
-    __slots__ = ("_reads", "_stub", "_writes")
-
-    def __init__(self, stub: Stub) -> None:
-        self._stub = stub
-        self._reads: dict[str, bytes | None] = {}
-        self._writes: dict[str, bytes | None] = {}
-
-    def get(self, key: str) -> bytes | None:
-        """Return the value as this transaction left it; None if absent."""
-        if key in self._writes:
-            return self._writes[key]
-        if key not in self._reads:
-            self._reads[key] = self._stub.get_state(key)
-        return self._reads[key]
-
-    def put(self, key: str, value: bytes) -> None:
-        """Remember a write."""
-        self._writes[key] = value
-
-    def delete(self, key: str) -> None:
-        """Remember a removal."""
-        self._writes[key] = None
-
-    def range(self, start: str, end: str) -> Iterator[tuple[str, bytes]]:
-        """Yield (key, value) with start <= key < end in key order, own writes included.
-
-        Rows are fetched as they are asked for, unless this transaction wrote in the range: then all at once.
-        """
-        committed = self._stub.get_state_by_range(start, end)
-        own = {key: value for key, value in self._writes.items() if start <= key < end}
-        if not own:
-            yield from committed
-            return
-        rows: dict[str, bytes | None] = {**dict(committed), **own}
-        yield from ((key, value) for key, value in sorted(rows.items()) if value is not None)
-
-    def history(self, key: str) -> Iterator[KeyModification]:
-        """Yield the committed changes of a key, newest first."""
-        return self._stub.get_history_for_key(key)
-
-    def flush(self) -> None:
-        """Hand all writes to the stub, in key order."""
-        for key, value in sorted(self._writes.items()):
-            if value is None:
-                self._stub.delete_state(key)
-            else:
-                self._stub.put_state(key, value)
-
-    @property
-    def written(self) -> bool:
-        """Whether anything was written or deleted."""
-        return bool(self._writes)
 
 
 class Map(Generic[R]):
@@ -182,6 +125,12 @@ class Map(Generic[R]):
         start = self.key_of(*leading, *passed) + _LAST if passed else first
         for _, value in state.range(start, first + _LAST):
             yield self._decoder.decode(value)
+
+    def page(self, state: State, *leading: KeyPart, size: int, bookmark: str = "") -> tuple[list[R], str]:
+        """Return up to `size` committed records whose key begins with these parts, and the next bookmark."""
+        first = self.key_of(*leading)
+        rows, following = state.page(first, first + _LAST, size, bookmark)
+        return [self._decoder.decode(value) for _, value in rows], following
 
     def history(self, state: State, *parts: KeyPart) -> Iterator[KeyModification]:
         """Yield the committed changes of one record, newest first."""

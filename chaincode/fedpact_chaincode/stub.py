@@ -110,9 +110,10 @@ class Stub(Protocol):
         """Return the key's own endorsement policy; None where the chaincode's policy counts."""
 
     def set_state_validation_parameter(self, key: str, policy: bytes) -> None:
-        """Propose an endorsement policy for one key (`common.ApplicationPolicy`); empty: the chaincode's.
+        """Propose an endorsement policy for one key: a `common.SignaturePolicyEnvelope`, as Fabric keeps it.
 
-        It counts from the next block on. Without effect on a key that does not exist.
+        Empty: the chaincode's policy counts again. Without effect on a key that does not exist.
+        `fedpact_chaincode.key_policies` makes such policies.
         """
 
     def get_private_data(self, collection: str, key: str) -> bytes | None:

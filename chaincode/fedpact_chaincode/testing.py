@@ -7,73 +7,57 @@ deterministic fails its first test.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
 
 from fedpact_chaincode.chaincode import OK, Chaincode, PublishedEvent, Response
 from fedpact_chaincode.errors import Code, FieldValue, Rejected
+from fedpact_chaincode.memory_stub import MemoryStub
 from fedpact_chaincode.state import encode
-from fedpact_chaincode.stub import KeyModification
+from fedpact_chaincode.stub import Collection, KeyModification
 
 S = TypeVar("S", bound=msgspec.Struct)
-
-
-class MemoryStub:
-    """A stub over a dictionary; writes are kept apart until the ledger applies them."""
-
-    def __init__(self, ledger: MemoryLedger, creator: bytes, args: Sequence[bytes], tx_id: str) -> None:
-        self.channel_id = "consortium"
-        self.tx_id = tx_id
-        self.args = list(args)
-        self.creator = creator
-        self.timestamp_ns = ledger.time_ms * 1_000_000
-        self.transient: Mapping[str, bytes] = {}
-        self.writes: dict[str, bytes | None] = {}
-        self.event: tuple[str, bytes] | None = None
-        self._ledger = ledger
-
-    def get_state(self, key: str) -> bytes | None:
-        """Return the committed value."""
-        return self._ledger.state.get(key)
-
-    def put_state(self, key: str, value: bytes) -> None:
-        """Propose a write."""
-        self.writes[key] = value
-
-    def delete_state(self, key: str) -> None:
-        """Propose a removal."""
-        self.writes[key] = None
-
-    def get_state_by_range(self, start: str, end: str) -> Iterator[tuple[str, bytes]]:
-        """Yield committed rows in key order."""
-        yield from sorted((key, value) for key, value in self._ledger.state.items() if start <= key < end)
-
-    def get_history_for_key(self, key: str) -> Iterator[KeyModification]:
-        """Yield the changes, newest first."""
-        yield from reversed(self._ledger.changes.get(key, []))
-
-    def set_event(self, name: str, payload: bytes) -> None:
-        """Keep the event."""
-        self.event = (name, payload)
+K = TypeVar("K", bound=Hashable)
 
 
 class MemoryLedger:
     """Submits and evaluates calls against a chaincode.
 
+    Parameters
+    ----------
+    chaincode : what is called.
+    time_ms : the time of the first transaction.
+    collections : of private data, by name.
+
     Attributes
     ----------
     state : committed values by key.
+    parameters : committed validation parameters by key.
+    private, hashes, private_parameters : of private data by (collection, key); who takes a value out of
+        `private` has a node that does not hold it.
     time_ms : the time of the next transaction; tests move it.
     events : every published event, in order.
     """
 
-    def __init__(self, chaincode: Chaincode, *, time_ms: int = 1_700_000_000_000) -> None:
+    def __init__(
+        self,
+        chaincode: Chaincode,
+        *,
+        time_ms: int = 1_700_000_000_000,
+        collections: Mapping[str, Collection] = MappingProxyType({}),
+    ) -> None:
         self.chaincode = chaincode
         self.time_ms = time_ms
+        self.collections = collections
         self.state: dict[str, bytes] = {}
+        self.parameters: dict[str, bytes] = {}
+        self.private: dict[tuple[str, str], bytes] = {}
+        self.hashes: dict[tuple[str, str], bytes] = {}
+        self.private_parameters: dict[tuple[str, str], bytes] = {}
         self.changes: dict[str, list[KeyModification]] = {}
         self.events: list[PublishedEvent] = []
         self.transactions = 0
@@ -88,16 +72,24 @@ class MemoryLedger:
         """
         stub, response = self._execute(creator, function, message)
         self.transactions += 1
-        for key, value in stub.writes.items():
-            if value is None:
-                self.state.pop(key, None)
-            else:
-                self.state[key] = value
+        self.apply(stub)
+        return response.payload
+
+    def apply(self, stub: MemoryStub) -> None:
+        """Commit what an execution proposes."""
+        outcome = stub.outcome
+        _apply(self.state, self.parameters, outcome.writes, outcome.parameters)
+        for key, value in outcome.writes.items():
             change = KeyModification(stub.tx_id, value, stub.timestamp_ns)
             self.changes.setdefault(key, []).append(change)
-        if stub.event is not None:
-            self.events += msgspec.json.decode(stub.event[1], type=list[PublishedEvent])
-        return response.payload
+        hashes = {
+            key: None if value is None else hashlib.sha256(value).digest()
+            for key, value in outcome.private_writes.items()
+        }
+        _apply(self.private, {}, outcome.private_writes, {})
+        _apply(self.hashes, self.private_parameters, hashes, outcome.private_parameters)
+        if outcome.event is not None:
+            self.events += msgspec.json.decode(outcome.event[1], type=list[PublishedEvent])
 
     def evaluate(self, creator: bytes, function: str, message: msgspec.Struct | None = None) -> bytes:
         """Execute without committing; return the payload."""
@@ -114,15 +106,28 @@ class MemoryLedger:
         tx_id = hashlib.sha256(f"{self.transactions}".encode() + b"".join(args)).hexdigest()
         first, second = (MemoryStub(self, creator, args, tx_id) for _ in range(2))
         response = self.chaincode.invoke(first)
-        if self.chaincode.invoke(second) != response or (first.writes, first.event) != (
-            second.writes,
-            second.event,
-        ):
+        if self.chaincode.invoke(second) != response or first.outcome != second.outcome:
             raise AssertionError(f"{function} is not deterministic")
         if response.status != OK:
             rejected = Rejected.from_json(response.message)
             raise rejected if rejected else AssertionError(response.message)
         return first, response
+
+
+def _apply(
+    rows: dict[K, bytes],
+    parameters: dict[K, bytes],
+    writes: Mapping[K, bytes | None],
+    new_parameters: Mapping[K, bytes],
+) -> None:
+    """Change rows as a commit does: a key's policy stays with its values and goes with the key."""
+    for key, value in writes.items():
+        if value is None:
+            rows.pop(key, None)
+            parameters.pop(key, None)
+        else:
+            rows[key] = value
+    parameters.update({key: policy for key, policy in new_parameters.items() if key in rows})
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from fedpact_chaincode.errors import (
     UNKNOWN_TRANSACTION,
     Rejected,
 )
+from fedpact_chaincode.memory_stub import MemoryStub
 from fedpact_chaincode.state import Map, Record
-from fedpact_chaincode.testing import MemoryLedger, MemoryStub, refused
+from fedpact_chaincode.testing import MemoryLedger, refused
 
 contract = Contract("counters", "Counts")
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from fedpact_chaincode.chaincode import Chaincode
 from fedpact_chaincode.errors import MALFORMED_KEY, RECORD_EXISTS, RECORD_NOT_FOUND, Rejected
-from fedpact_chaincode.state import MAPS, MAX_KEY_PART, Item, Map, Record, State, encode_part, split_key
+from fedpact_chaincode.memory_stub import MemoryStub
+from fedpact_chaincode.state import MAPS, MAX_KEY_PART, Item, Map, Record, encode_part, split_key
 from fedpact_chaincode.stub import KeyModification
-from fedpact_chaincode.testing import MemoryLedger, MemoryStub, refused
+from fedpact_chaincode.testing import MemoryLedger, refused
+from fedpact_chaincode.transaction_state import State
 
 
 class Entry(Record, frozen=True, kw_only=True):
@@ -37,7 +39,7 @@ def stub_over(committed: dict[str, bytes] | None = None) -> MemoryStub:
 
 
 KEYS = st.sampled_from(["a", "b", "ba", "c", "d"])
-VALUES = st.binary(max_size=2)
+VALUES = st.binary(min_size=1, max_size=2)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), KEYS, VALUES),
