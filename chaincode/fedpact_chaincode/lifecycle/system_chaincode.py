@@ -11,9 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-from fabric_protos.msp import identities_pb2
 from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
 from google.protobuf.message import DecodeError, Message
 
@@ -33,7 +30,6 @@ from fedpact_chaincode.lifecycle.layout import SYSTEM_VERSION
 from fedpact_chaincode.stub import Stub
 
 log = logging.getLogger(__name__)
-_ADMIN = "admin"
 
 
 class Lifecycle:
@@ -51,6 +47,9 @@ class Lifecycle:
     has_policy
         Whether the channel's configuration holds a policy of this path, such as
         ``/Channel/Application/Endorsement``.
+    is_admin
+        Whether a creator (serialised `msp.SerializedIdentity`, verified before) administrates its
+        organisation.
     installed
         Chaincode's name -> version, of what the node was started with.
 
@@ -68,11 +67,13 @@ class Lifecycle:
         organisations: Collection[str],
         *,
         has_policy: Callable[[str], bool],
+        is_admin: Callable[[bytes], bool],
         installed: Mapping[str, str],
     ) -> None:
         self._acting = frozenset(acting)
         self._organisations = tuple(sorted(organisations))
         self._has_policy = has_policy
+        self._is_admin = is_admin
         self._installed = installed
 
     def invoke(self, stub: Stub) -> Response:
@@ -95,8 +96,8 @@ class Lifecycle:
             raise Rejected(UNKNOWN_TRANSACTION, name=name[:128])
         caller = caller_of(stub.creator)
         if function.for_admins:
-            if _ADMIN not in _organisational_units(stub.creator):
-                raise Rejected(ROLE_REQUIRED, caller=caller.id, required=[_ADMIN])
+            if not self._is_admin(stub.creator):
+                raise Rejected(ROLE_REQUIRED, caller=caller.id, required=["admin"])
             if caller.mspid not in self._acting:
                 raise Rejected(NO_PEER_HERE, caller=caller.id)
         try:
@@ -106,13 +107,6 @@ class Lifecycle:
         call = Call(stub, caller.mspid, self._acting, self._organisations, self._has_policy, self._installed)
         encoded: bytes = function.handler(call, arguments).SerializeToString(deterministic=True)
         return encoded
-
-
-def _organisational_units(creator: bytes) -> set[str]:
-    """Return the units of a certificate that `caller_of` has read before."""
-    identity = identities_pb2.SerializedIdentity.FromString(creator)
-    subject = x509.load_pem_x509_certificate(identity.id_bytes).subject
-    return {str(unit.value) for unit in subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)}
 
 
 def _refuse_installing(_call: Call, _arguments: Any) -> Message:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from fabric_protos.common import policies_pb2
 from fabric_protos.peer import collection_pb2, policy_pb2
 from google.protobuf.message import DecodeError
 
-from fedpact.wire.policies import Policy, PolicyError, organisation_policy, render
+from fedpact.wire.policies import Policy, PolicyError
 from fedpact_chaincode.lifecycle.layout import implicit_collection_name
 
 if TYPE_CHECKING:
     from fedpact.wire.bundle import Bundle
 
-__all__ = ["NOBODY", "Collection", "application_policy", "collection_of", "implicit_collection"]
-
-NOBODY: Final = Policy("nobody", 1, ())
-"""Stands for a policy that cannot be resolved: as in Fabric, no signatures satisfy it."""
+__all__ = ["Collection", "application_policy", "collection_of", "implicit_collection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +53,29 @@ class Collection:
         return self.member_policy.mspids
 
 
-def implicit_collection(mspid: str, bundle: Bundle | None = None) -> Collection:
+def implicit_collection(mspid: str, bundle: Bundle) -> Collection | None:
     """Return the collection that only this organisation's peers hold, in every defined chaincode.
+
+    Writes to it need the organisation's own policy ``Endorsement``; without one, any of its members.
 
     Parameters
     ----------
     mspid
         The organisation.
     bundle
-        Its ``Endorsement`` policy is taken from here; None: any of its peers.
+        The channel's configuration.
+
+    Returns
+    -------
+    Collection or None
+        None when the channel has no such organisation.
     """
+    organisation = bundle.organisation(mspid)
+    if organisation is None:
+        return None
     member = Policy.parse(f"OR('{mspid}.member')")
-    path = f"/Channel/Application/{mspid}/Endorsement"
-    own = Policy.parse(organisation_policy(mspid, "Endorsement"))
-    endorsement = own if bundle is None else _policy_at(bundle, path)
+    path = f"/Channel/Application/{organisation.name}/Endorsement"
+    endorsement = bundle.policy(path) if bundle.has_policy(path) else member
     return Collection(implicit_collection_name(mspid), member, endorsement=endorsement)
 
 
@@ -89,11 +95,11 @@ def collection_of(config: collection_pb2.StaticCollectionConfig, bundle: Bundle)
 
 
 def application_policy(encoded: bytes, bundle: Bundle) -> Policy:
-    """Return the policy of a definition's `validation_parameter`; `NOBODY` if it cannot be resolved."""
+    """Return the policy in a `validation_parameter`; one that refuses if it cannot be resolved."""
     try:
         policy = policy_pb2.ApplicationPolicy.FromString(encoded)
     except DecodeError:
-        return NOBODY
+        return Policy.refusing()
     return _resolved(policy, bundle)
 
 
@@ -105,13 +111,13 @@ def _resolved(policy: policy_pb2.ApplicationPolicy, bundle: Bundle) -> Policy:
 
 def _signature_policy(envelope: policies_pb2.SignaturePolicyEnvelope) -> Policy:
     try:
-        return Policy.parse(render(envelope))
+        return Policy.from_envelope(envelope)
     except PolicyError:
-        return NOBODY
+        return Policy.refusing()
 
 
 def _policy_at(bundle: Bundle, path: str) -> Policy:
     try:
         return bundle.policy(path)
-    except (KeyError, PolicyError):
-        return NOBODY
+    except PolicyError:
+        return Policy.refusing()

@@ -159,9 +159,7 @@ def find_collection(definition: Definition, bundle: Bundle, name: str) -> Collec
     """Return a chaincode's collection, explicit or implicit; None if there is no such collection."""
     if not name.startswith(IMPLICIT_PREFIX):
         return definition.collections.get(name)
-    mspid = name.removeprefix(IMPLICIT_PREFIX)
-    known = any(organisation.mspid == mspid for organisation in bundle.organisations)
-    return implicit_collection(mspid, bundle) if known else None
+    return implicit_collection(name.removeprefix(IMPLICIT_PREFIX), bundle)
 
 
 def runnable(definition: Definition | None, installed_version: str | None) -> None:

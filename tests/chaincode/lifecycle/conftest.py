@@ -100,6 +100,7 @@ class Ledger:
             (creator.mspid,) if acting is None else acting,
             ORGANISATIONS,
             has_policy=POLICIES.__contains__,
+            is_admin=[person(mspid).creator for mspid in ORGANISATIONS].__contains__,
             installed=self.installed,
         )
         response = chaincode.invoke(stub)  # type: ignore[arg-type]
