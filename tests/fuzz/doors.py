@@ -1,0 +1,153 @@
+"""One fuzzed call: which door, what is sent, and where it is damaged, all decided by `Choices`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from fabric_protos.orderer import ab_pb2
+from tests.fuzz.choices import Choices
+from tests.fuzz.forged_messages import (
+    ENVELOPE_LAYERS,
+    PROPOSAL_LAYERS,
+    Call,
+    Damage,
+    events_request,
+    field_bytes,
+    signed_proposal,
+    status_request,
+)
+from tests.fuzz.target import CHANNEL, Defect, Target, forged_envelope, place_of
+from tests.fuzz.wire_mutations import TEXTS, mutate
+
+from fedpact.gateway.transport import TransportError
+
+METHODS = ("evaluate", "endorse", "submit", "commit_status")
+
+
+def fuzz_once(target: Target, data: bytes) -> None:
+    """Make the call that the bytes stand for; raise `Defect` where the node fails."""
+    choices = Choices(data)
+    choices.one_of(DOORS)(target, choices)
+    if target.executions % 200 == 0:
+        target.serves()
+        target.stays_small()
+
+
+def proposals(target: Target, choices: Choices) -> None:
+    """Evaluate or endorse a proposal."""
+    damage = Damage(choices, choices.one_of(PROPOSAL_LAYERS))
+    call = target.call(choices)
+    if choices.maybe(10):
+        call = _strange(call, choices)
+    tx_id, signed = signed_proposal(call, target.someone(choices), damage)
+    organisations = b""
+    if choices.maybe(20):
+        organisations = field_bytes(4, choices.one_of((b"Org2MSP", *TEXTS)))
+    request = field_bytes(1, tx_id.encode()) + field_bytes(2, CHANNEL.encode()) + field_bytes(3, signed)
+    request = damage.at("request", request + organisations)
+    if not damage.done:
+        request = request if choices.maybe(50) else mutate(request, choices)
+    target.ask_unchanged(choices.one_of(("evaluate", "endorse")), request)
+
+
+def submissions(target: Target, choices: Choices) -> None:
+    """Submit an envelope that the fuzzer endorsed itself."""
+    damage = Damage(choices, choices.one_of(ENVELOPE_LAYERS))
+    tx_id, signed = forged_envelope(target, choices, damage)
+    request = field_bytes(1, tx_id.encode()) + field_bytes(2, CHANNEL.encode()) + field_bytes(3, signed)
+    target.submit(signed, tx_id, damage.at("request", request))
+
+
+def repeated(target: Target, choices: Choices) -> None:
+    """Submit what is committed already, whole or with something changed around the signed payload."""
+    tx_id, signed = choices.one_of(target.seen)
+    if choices.maybe(70):
+        signed = mutate(signed, choices)
+    request = field_bytes(1, tx_id.encode()) + field_bytes(2, CHANNEL.encode()) + field_bytes(3, signed)
+    target.submit(signed, tx_id, request)
+
+
+def statuses(target: Target, choices: Choices) -> None:
+    """Ask what became of a transaction."""
+    damage = Damage(choices, choices.one_of(("asked", "signature", "request")))
+    tx_id = choices.one_of(target.seen)[0] if choices.maybe(60) else choices.some_bytes(40).hex()
+    request = status_request(CHANNEL, tx_id, target.someone(choices), damage)
+    target.ask_unchanged("commit_status", request, timeout_s=choices.one_of((0.0, 0.001, -1.0)))
+
+
+def events(target: Target, choices: Choices) -> None:
+    """Ask for chaincode events, and take the first ones where there are some for certain."""
+    layer = choices.one_of(("asked", "signature", "request", ""))
+    number = choices.one_of((0, 1, 2, 2**63, 2**64 - 1))
+    start = choices.one_of(
+        (
+            None,
+            ab_pb2.SeekPosition(oldest=ab_pb2.SeekOldest()),
+            ab_pb2.SeekPosition(newest=ab_pb2.SeekNewest()),
+            ab_pb2.SeekPosition(next_commit=ab_pb2.SeekNextCommit()),
+            ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=number)),
+        )
+    )
+    request = events_request(CHANNEL, "probe", start, target.someone(choices), Damage(choices, layer))
+    target.executions += 1
+    try:
+        stream = target.transport.chaincode_events(request)
+        if not layer and start is not None and start.HasField("oldest"):
+            next(iter(stream))
+        with contextlib.closing(stream):
+            pass
+    except TransportError as error:
+        cause = error.__cause__ or error
+        if error.status in ("INTERNAL", "UNAVAILABLE", "DATA_LOSS"):
+            raise Defect(place_of(cause), f"chaincode_events: {error}; {cause!r}") from error
+        target.statuses[f"chaincode_events {error.status}"] += 1
+    except Exception as error:
+        raise Defect(place_of(error), f"chaincode_events raised {error!r}") from error
+
+
+def noise(target: Target, choices: Choices) -> None:
+    """Send bytes that were never a message, or a message to the wrong door."""
+    method = choices.one_of(METHODS)
+    if choices.maybe(50):
+        data = choices.some_bytes(3000)
+    else:
+        data = signed_proposal(target.call(choices), target.members[0], Damage(choices))[1]
+        data = mutate(data, choices)
+    if method == "submit":
+        target.submit(b"", "", data)
+    else:
+        target.ask_unchanged(method, data)
+
+
+def _strange(call: Call, choices: Choices) -> Call:
+    """Return a call with one strange but well-formed part."""
+    text = choices.one_of(TEXTS).decode("utf-8", "replace")
+    how = choices.below(5)
+    if how == 0:
+        return replace(call, channel=text)
+    if how == 1:
+        return replace(call, chaincode=text)
+    if how == 2:
+        return replace(call, args=(choices.one_of(TEXTS), b"{}", b""))
+    if how == 3:
+        moment = choices.one_of((0, 1, time.time_ns() + 10**11, 253_402_300_799 * 10**9))
+        return replace(call, timestamp_ns=moment)
+    return Call(
+        call.channel, call.chaincode, call.args, call.timestamp_ns, transient=((text, b"x"), ("", b""))
+    )
+
+
+DOORS: tuple[Callable[[Target, Choices], None], ...] = (
+    proposals,
+    proposals,
+    submissions,
+    submissions,
+    submissions,
+    repeated,
+    statuses,
+    events,
+    noise,
+)

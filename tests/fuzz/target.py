@@ -1,0 +1,289 @@
+"""A node to be fuzzed in this process, and what must hold whatever it is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import resource
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
+from google.protobuf.message import DecodeError
+from tests.fuzz.choices import Choices
+from tests.fuzz.forged_messages import Call, Damage, envelope, read_write_set, signed_proposal, status_request
+
+from fedpact.audit import Check, audit
+from fedpact.gateway.transport import Status, TransportError
+from fedpact.identity import CertificateAuthority, Identity
+from fedpact.ledger import inspect_ledger
+from fedpact.testing import probe
+from fedpact.wire.commits import ValidationCode
+from fedpact.wire.config import BatchRules, ChannelConfig, Organisation
+from fedpact_chaincode import consortium
+from fedpact_network.embedded.backend import EmbeddedBackend
+
+CHANNEL = "consortium"
+LATE_S = 5.0
+JSON = (
+    "0",
+    "1",
+    "-1",
+    "1e400",
+    "9223372036854775808",
+    '""',
+    '"a"',
+    '"Org1MSP"',
+    "[]",
+    '["a"]',
+    "{}",
+    "null",
+    "true",
+)
+MAX_GROWTH_MIB = 400
+REFUSALS = frozenset(
+    {
+        Status.CANCELLED,
+        Status.UNKNOWN,
+        Status.INVALID_ARGUMENT,
+        Status.DEADLINE_EXCEEDED,
+        Status.NOT_FOUND,
+        Status.ALREADY_EXISTS,
+        Status.PERMISSION_DENIED,
+        Status.RESOURCE_EXHAUSTED,
+        Status.FAILED_PRECONDITION,
+        Status.ABORTED,
+        Status.OUT_OF_RANGE,
+        Status.UNIMPLEMENTED,
+        Status.UNAUTHENTICATED,
+    }
+)
+"""What a damaged call may be told; INTERNAL, UNAVAILABLE and DATA_LOSS are defects."""
+
+
+class Defect(AssertionError):  # noqa: N818 (what a fuzzer looks for)
+    """The node did what it must not; `place` names where, to tell defects apart."""
+
+    def __init__(self, place: str, text: str) -> None:
+        super().__init__(f"{place}: {text}")
+        self.place = place
+
+
+@dataclass
+class Outcome:
+    """How a call ended."""
+
+    status: str
+    reply: bytes = b""
+
+
+@dataclass
+class Target:
+    """A consortium of three, its node, and what is known about its ledger."""
+
+    folder: tempfile.TemporaryDirectory = field(default_factory=lambda: tempfile.TemporaryDirectory("-fuzz"))
+    statuses: Counter[str] = field(default_factory=Counter)
+    accepted: set[bytes] = field(default_factory=set)
+    judged: int = 1
+    executions: int = 0
+
+    def __post_init__(self) -> None:
+        names = ("Org1MSP", "Org2MSP", "Org3MSP")
+        self.authorities = {name: CertificateAuthority.create(name.lower(), name) for name in names}
+        self.members = [ca.issue("alice", role="member") for ca in self.authorities.values()]
+        self.peers = [ca.issue("peer0", role=None, ou="peer") for ca in self.authorities.values()]
+        self.orderer = self.authorities["Org1MSP"].issue("orderer0", role=None, ou="orderer")
+        self.strangers = [
+            CertificateAuthority.create("org1msp", "Org1MSP").issue("alice", role="member"),
+            CertificateAuthority.create("other", "OtherMSP").issue("mallory", role="admin"),
+            self.orderer,
+        ]
+        self.config = ChannelConfig(
+            CHANNEL,
+            tuple(
+                Organisation(ca.mspid, ca.organisation, (ca.certificate_pem,))
+                for ca in self.authorities.values()
+            ),
+            batch=BatchRules(max_messages=20, timeout_ms=5, absolute_max_bytes=1 << 20, max_bytes=1 << 18),
+        )
+        self.chaincodes = {probe.NAME: probe.chaincode(), consortium.NAME: consortium.chaincode()}
+        self.url = f"embedded://{Path(self.folder.name)}/ledger.db"
+        self.ledger = EmbeddedBackend.create(
+            self.url, self.config, peers=self.peers, orderer=self.orderer, chaincodes=self.chaincodes
+        )
+        self.transport = self.ledger.transport()
+        self.seen: list[tuple[str, bytes]] = []
+        self.serves()
+        self.first_mib = memory_mib()
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.folder.cleanup()
+
+    def someone(self, choices: Choices) -> Identity:
+        """Return who signs: a member, seldom somebody who must not."""
+        return choices.one_of(self.strangers) if choices.maybe(8) else choices.one_of(self.members)
+
+    def call(self, choices: Choices) -> Call:
+        """Return a call that would be accepted, or one of the consortium's with a message of any kind."""
+        if choices.maybe(15):
+            return self._consortium_call(choices)
+        name = b"%d" % choices.below(40)
+        options = (
+            (b"cells:write", b'{"shelf":"s","place":"' + name + b'","text":"x"}'),
+            (b"tallies:add", b'{"name":"' + name + b'","amount":1}'),
+            (b"cells:listing", b'{"shelf":"s"}'),
+            (b"cells:past", b'{"shelf":"s","place":"' + name + b'"}'),
+            (b"cells:put", b'{"key":"' + name + b'","value":"v"}'),
+            (b"cells:span", b'{"start":"","end":""}'),
+            (b"tallies:count", b'{"shelf":"s","into":"n","first_only":true}'),
+        )
+        return Call(CHANNEL, probe.NAME, choices.one_of(options), time.time_ns())
+
+    def _consortium_call(self, choices: Choices) -> Call:
+        contract = choices.one_of(list(self.chaincodes[consortium.NAME].contracts.values()))
+        transaction = choices.one_of(list(contract.transactions.values()))
+        names = [item.encode_name for item in msgspec.structs.fields(transaction.message)]
+        message = ",".join(f'"{name}":{choices.one_of(JSON)}' for name in names)
+        function = f"{contract.name}:{transaction.name}".encode()
+        return Call(CHANNEL, consortium.NAME, (function, f"{{{message}}}".encode()), time.time_ns())
+
+    def ask(self, method: str, request: bytes, *, timeout_s: float = 0.02) -> Outcome:
+        """Make one call; raise `Defect` unless it ends in time with a reply or an expected refusal."""
+        self.executions += 1
+        begin = time.monotonic()
+        try:
+            outcome = Outcome("OK", getattr(self.transport, method)(request, timeout_s=timeout_s))
+        except TransportError as error:
+            if error.status not in REFUSALS:
+                cause = error.__cause__ or error
+                raise Defect(place_of(cause), f"{method}: {error}; {cause!r}") from error
+            outcome = Outcome(str(error.status))
+        except Exception as error:
+            raise Defect(place_of(error), f"{method} raised {error!r}") from error
+        self.statuses[f"{method} {outcome.status}"] += 1
+        took_s = time.monotonic() - begin
+        if took_s > timeout_s + LATE_S:
+            raise Defect(f"{method} is late", f"after {took_s:.1f} s, its deadline was {timeout_s} s")
+        return outcome
+
+    def ask_unchanged(self, method: str, request: bytes, *, timeout_s: float = 0.02) -> Outcome:
+        """Make a call that may change nothing."""
+        height = self.ledger.height()
+        outcome = self.ask(method, request, timeout_s=timeout_s)
+        self.explained(method, height)
+        return outcome
+
+    def explained(self, what: str, height: int) -> None:
+        """Raise `Defect` unless all blocks from a height on hold what was submitted; count verdicts.
+
+        Blocks may be late, so this looks at what is in them, not at when they came.
+        """
+        for number in range(height, self.ledger.height()):
+            block = common_pb2.Block.FromString(next(iter(self.ledger.blocks(number))))
+            if not self.accepted.issuperset(map(digest, block.data.data)):
+                raise Defect(f"{what} changed the ledger", f"block {number} holds what nobody submitted")
+            codes = {ValidationCode(code).name for code in block.metadata.metadata[2]}
+            if number >= self.judged:
+                self.statuses.update(f"verdict {code}" for code in codes)
+                self.judged = number + 1
+            states = self.ledger.state_hash_at(number - 1), self.ledger.state_hash_at(number)
+            if "VALID" not in codes and states[0] != states[1]:
+                raise Defect("state", f"verdicts {codes} changed the state")
+
+    def submit(self, signed_envelope: bytes, tx_id: str, request: bytes | None = None) -> Outcome:
+        """Submit; wait for the block of what is taken, and look at it."""
+        if request is None:
+            message = common_pb2.Envelope.FromString(signed_envelope)
+            request = gateway_pb2.SubmitRequest(
+                transaction_id=tx_id, channel_id=CHANNEL, prepared_transaction=message
+            ).SerializeToString()
+        height = self.ledger.height()
+        with contextlib.suppress(DecodeError):
+            taken = gateway_pb2.SubmitRequest.FromString(request).prepared_transaction
+            self.accepted.add(digest(taken.SerializeToString()))
+        outcome = self.ask("submit", request)
+        if outcome.status == "OK":
+            self.wait_for_block(height)
+        self.explained("submit", height)
+        return outcome
+
+    def wait_for_block(self, height: int) -> int:
+        """Wait until there is another block; the same envelope twice may lead to none."""
+        deadline = time.monotonic() + 0.04
+        pause = threading.Event()
+        while self.ledger.height() == height and time.monotonic() < deadline:
+            pause.wait(0.0005)
+        return self.ledger.height()
+
+    def serves(self) -> None:
+        """Raise `Defect` unless a good transaction still gets in."""
+        call = Call(
+            CHANNEL, probe.NAME, (b"cells:write", b'{"shelf":"s","place":"p","text":"x"}'), time.time_ns()
+        )
+        alice = self.members[0]
+        tx_id, signed = signed_proposal(call, alice, Damage(Choices(b"")))
+        message = gateway_pb2.EndorseRequest(transaction_id=tx_id, channel_id=CHANNEL)
+        message.proposed_transaction.ParseFromString(signed)
+        endorsed = self.ask("endorse", message.SerializeToString(), timeout_s=10)
+        if endorsed.status != "OK":
+            raise Defect("serving", f"a good proposal was refused: {endorsed.status}")
+        prepared = gateway_pb2.EndorseResponse.FromString(endorsed.reply).prepared_transaction
+        prepared.signature = alice.sign(prepared.payload)
+        self.submit(prepared.SerializeToString(), tx_id)
+        request = status_request(CHANNEL, tx_id, alice, Damage(Choices(b"")))
+        told = self.ask("commit_status", request, timeout_s=10)
+        result = gateway_pb2.CommitStatusResponse.FromString(told.reply).result if told.status == "OK" else -1
+        if result != ValidationCode.VALID:
+            raise Defect("serving", f"a good transaction ended as {told.status} {result}")
+        self.seen = [*self.seen[-20:], (tx_id, prepared.SerializeToString())]
+
+    def stays_small(self) -> None:
+        """Raise `Defect` if memory has grown out of bounds."""
+        if memory_mib() - self.first_mib > MAX_GROWTH_MIB:
+            raise Defect("memory", f"grew from {self.first_mib} to {memory_mib()} MiB")
+
+    def holds_together(self) -> None:
+        """Raise `Defect` unless an audit finds nothing; results that the fuzzer signed are its own lie."""
+        with closing(inspect_ledger(self.url)) as ledger:
+            report = audit(ledger, chaincodes=self.chaincodes)
+        found = [f for f in report.findings if f.check is not Check.EXECUTION]
+        if found:
+            raise Defect("audit", f"{len(found)} findings, the first: {found[0]}")
+
+
+def digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def memory_mib() -> int:
+    """Return the greatest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def place_of(error: BaseException) -> str:
+    """Return the innermost line of the product that raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "fedpact" in frame.filename]
+    last = (ours or frames)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+
+
+def forged_envelope(target: Target, choices: Choices, damage: Damage) -> tuple[str, bytes]:
+    """Return an envelope that real peers endorsed and a real member signed, damaged in one layer."""
+    call = target.call(choices)
+    key = f"k{choices.below(30)}"
+    reads = {key: None, f"other{choices.below(9)}": None} if choices.maybe(30) else {}
+    rwset = read_write_set(reads, {key: choices.some_bytes(40) or b"x", f"w{choices.below(99)}": b"1"})
+    peers = target.peers if choices.maybe(80) else target.peers[: choices.below(3)]
+    version = target.chaincodes[call.chaincode].version
+    call = replace(call, version=version)
+    return envelope(call, target.someone(choices), list(peers), rwset, damage)
