@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 
 from fabric_protos.common import policies_pb2
-from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from fabric_protos.peer import collection_pb2, policy_pb2
 from google.protobuf.message import DecodeError
 
@@ -145,11 +145,18 @@ def _check_signature_policy(envelope: policies_pb2.SignaturePolicyEnvelope, refu
 
 
 def _named(identities: Iterable[msp_principal_pb2.MSPPrincipal], refusal: Code) -> Iterable[str]:
+    kinds = msp_principal_pb2.MSPPrincipal
     for item in identities:
-        if item.principal_classification != msp_principal_pb2.MSPPrincipal.ROLE:
-            raise Rejected(refusal, reason="a principal is a role of an organisation")
+        kind = item.principal_classification
         try:
-            yield msp_principal_pb2.MSPRole.FromString(item.principal).msp_identifier
+            if kind == kinds.ROLE:
+                yield msp_principal_pb2.MSPRole.FromString(item.principal).msp_identifier
+            elif kind == kinds.ORGANIZATION_UNIT:
+                yield msp_principal_pb2.OrganizationUnit.FromString(item.principal).msp_identifier
+            elif kind == kinds.IDENTITY:
+                yield identities_pb2.SerializedIdentity.FromString(item.principal).mspid
+            else:
+                raise Rejected(refusal, reason="a principal is a role, a unit or an identity")
         except DecodeError as error:
             raise Rejected(refusal, reason="a principal cannot be read") from error
 

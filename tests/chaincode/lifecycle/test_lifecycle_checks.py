@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from fabric_protos.common import policies_pb2
-from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from fabric_protos.peer import collection_pb2, policy_pb2
 from tests.chaincode.lifecycle.conftest import Ledger, collection, package, signed_by
 
@@ -55,8 +55,8 @@ def bad_policies() -> list[tuple[str, bytes]]:
     no_rule = policies_pb2.SignaturePolicyEnvelope(identities=signed_by(("AlphaMSP", PEER)).identities)
     stranger = signed_by(("AlphaMSP", PEER))
     stranger.rule.n_out_of.rules[0].signed_by = 1
-    unit = signed_by(("AlphaMSP", PEER))
-    unit.identities[0].principal_classification = msp_principal_pb2.MSPPrincipal.ORGANIZATION_UNIT
+    nobody = signed_by(("AlphaMSP", PEER))
+    nobody.identities[0].principal_classification = msp_principal_pb2.MSPPrincipal.ANONYMITY
     damaged = signed_by(("AlphaMSP", PEER))
     damaged.identities[0].principal = b"\xff"
     deep = signed_by(("AlphaMSP", PEER))
@@ -71,7 +71,7 @@ def bad_policies() -> list[tuple[str, bytes]]:
         "needs more than there are": no_gate,
         "no rule": no_rule,
         "no such principal": stranger,
-        "a unit": unit,
+        "anonymous": nobody,
         "a damaged principal": damaged,
         "too deep": deep,
         "too many": crowd,
@@ -106,6 +106,25 @@ def test_policies_of_a_definition(ledger: Ledger) -> None:
         terms = {"sequence": sequence, "validation_parameter": policy.SerializeToString()}
         ledger.approve("AlphaMSP", **terms)
         ledger.commit("AlphaMSP", **terms)
+
+
+def test_members_may_be_units_and_identities_of_the_channel(ledger: Ledger) -> None:
+    kinds = msp_principal_pb2.MSPPrincipal
+    for mspid, allowed in (("AlphaMSP", True), ("DeltaMSP", False)):
+        unit = msp_principal_pb2.OrganizationUnit(msp_identifier=mspid, organizational_unit_identifier="lab")
+        identity = identities_pb2.SerializedIdentity(mspid=mspid, id_bytes=b"certificate")
+        for number, (kind, principal) in enumerate(
+            ((kinds.ORGANIZATION_UNIT, unit), (kinds.IDENTITY, identity))
+        ):
+            envelope = signed_by(("BetaMSP", MEMBER))
+            envelope.identities[0].principal_classification = kind
+            envelope.identities[0].principal = principal.SerializeToString()
+            configs = package(collection(member_orgs_policy=members(envelope)))
+            if allowed:
+                ledger.approve("AlphaMSP", name=f"cc{number}", collections=configs)
+            else:
+                with refused(BAD_COLLECTION, strangers=[mspid]):
+                    ledger.approve("AlphaMSP", name=f"cc{number}", collections=configs)
 
 
 def members(envelope: policies_pb2.SignaturePolicyEnvelope) -> collection_pb2.CollectionPolicyConfig:
