@@ -1,115 +1,114 @@
-"""What differs between databases: connecting, exclusive use, upserts, and SQLite's log.
+"""A ledger's database as the rest of this package sees it: what SQLite and PostgreSQL differ in.
 
-Everything else in this package is SQLAlchemy Core and knows no dialect. SQLite runs in WAL mode with
-`synchronous=FULL`: a committed block survives a power cut, and readers never wait for the writer.
+Everything else is SQLAlchemy Core and knows no dialect.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Protocol
 
-from sqlalchemy import Engine, Table, create_engine, event
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine import URL, Connection
-from sqlalchemy.pool import NullPool
-
-if TYPE_CHECKING:
-    import sqlite3
-
-    from sqlalchemy.dialects.sqlite.dml import Insert
-    from sqlalchemy.pool import ConnectionPoolEntry
-
-CHECKPOINT_BYTES = 8 << 20
-"""The write-ahead log is folded into the database when it has grown to this size."""
-
-BUSY_TIMEOUT_MS = 10_000
+from sqlalchemy import Table
+from sqlalchemy.dialects.postgresql import Insert as Upsert
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Connection
 
 
-class Database:
-    """An SQLite file, held exclusively.
+class DatabaseLostError(Exception):
+    """The exclusive use of the database is gone; nothing may be written any more."""
 
-    Parameters
-    ----------
-    path : of the file; created if absent.
 
-    Raises
-    ------
-    BlockingIOError
-        If another node, of this process or another one, holds the file.
-    """
+class Database(Protocol):
+    """A database, held for one node alone."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._log = path.with_name(f"{path.name}-wal")
-        self._lock = _hold(path.with_name(f"{path.name}.lock"))
-        self.engine = _engine(path)
+    def connect(self, *, snapshot: bool = False) -> Connection:
+        """Open a connection.
+
+        Parameters
+        ----------
+        snapshot : every read of a transaction sees the state of its first one, and nothing can be written.
+            Otherwise a commit returns when it is on the disk.
+        """
+
+    def check(self) -> None:
+        """Raise `DatabaseLostError` if the database is not held any more."""
+
+    def when_lost(self, tell: Callable[[], None]) -> None:
+        """Have somebody told, once, in a thread of the database, that it is not held any more."""
 
     def must_checkpoint(self) -> bool:
-        """Whether the write-ahead log has grown large."""
-        try:
-            return self._log.stat().st_size > CHECKPOINT_BYTES
-        except FileNotFoundError:
-            return False
+        """Whether there is a log that has grown large and wants to be folded in."""
 
     def checkpoint(self, connection: Connection) -> bool:
-        """Fold the write-ahead log into the database; return whether nobody's reading kept it from that.
-
-        Readers of other processes, as an audit, are not waited for: blocks must go on.
-        """
-        # Past SQLAlchemy, which would begin a transaction first.
-        raw = cast("sqlite3.Connection", connection.connection.driver_connection)
-        raw.execute("PRAGMA busy_timeout=0").close()
-        try:
-            busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        finally:
-            raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
-        return not busy
+        """Fold the log in; return whether nobody's reading kept it from that."""
 
     def close(self) -> None:
-        """Release the file."""
-        self.engine.dispose()
-        # Unlocked by hand, because a forked child may still hold a copy of the descriptor.
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
-        os.close(self._lock)
+        """Release the database; connections are closed before."""
+
+    def discard(self) -> None:
+        """Remove what creating the database made, and release it."""
 
 
-def upsert(table: Table) -> Insert:
-    """Return an insert that replaces the row of the same primary key."""
-    insert = sqlite.insert(table)
+class View(Protocol):
+    """One consistent moment of a database, read beside whoever holds it."""
+
+    @property
+    def connection(self) -> Connection:
+        """A connection in a transaction that only reads."""
+
+    def disturbed(self) -> bool:
+        """Whether somebody wrote in a way that what was read may be of two moments."""
+
+    def close(self) -> None:
+        """Let the moment go; more than once is allowed."""
+
+
+class Site(Protocol):
+    """Where a ledger's database is or will be."""
+
+    @property
+    def url(self) -> str:
+        """The ledger's URL, without a password."""
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the node's identities."""
+
+    def create(self) -> Database:
+        """Make an empty database and hold it.
+
+        Raises
+        ------
+        LedgerError
+            LEDGER_EXISTS, LEDGER_BUSY, DATABASE_UNREACHABLE.
+        """
+
+    def hold(self) -> Database:
+        """Take an existing database for one node alone.
+
+        Raises
+        ------
+        LedgerError
+            NO_SUCH_LEDGER, LEDGER_BUSY, DATABASE_UNREACHABLE.
+        """
+
+    def view(self) -> View:
+        """Read an existing database.
+
+        Raises
+        ------
+        LedgerError
+            NO_SUCH_LEDGER, LEDGER_DAMAGED, DATABASE_UNREACHABLE.
+        """
+
+
+def upsert(table: Table) -> Upsert:
+    """Return an insert that replaces the row of the same primary key.
+
+    SQLite took PostgreSQL's ON CONFLICT word for word, so the one statement is compiled for both.
+    """
+    statement = insert(table)
     keys = [column.name for column in table.primary_key]
-    changed = {
-        column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys
-    }
-    return insert.on_conflict_do_update(index_elements=keys, set_=changed)
-
-
-def _hold(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _engine(path: Path) -> Engine:
-    url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # transactions begin where SQLAlchemy says so, see `_begin`
-    wait = f"busy_timeout={BUSY_TIMEOUT_MS}"
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", wait):
-        connection.execute(f"PRAGMA {pragma}").close()
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    changed = {one.name: statement.excluded[one.name] for one in table.columns if one.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed)

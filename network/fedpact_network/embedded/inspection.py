@@ -1,24 +1,19 @@
 """A ledger's database, read without a node: for looking and for the audit, also beside a running node.
 
-Nothing is written, not even SQLite's side files: without a write-ahead log (no node has the ledger open) the
-file is read as immutable, and a reader whose file changes nevertheless gives up instead of mixing two states.
-Nothing is verified either: what is stored is returned as it is stored, and `fedpact audit` judges it.
+Nothing is written, and nothing is verified: what is stored is returned as it is stored, and `fedpact audit`
+judges it.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from fabric_protos.common import common_pb2
 from google.protobuf.message import DecodeError
-from sqlalchemy import Select, bindparam, create_engine, func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import NullPool
 
 from fedpact.ledger import Counts, HistoryRow, LedgerError, Placement, StateRow
 from fedpact.wire.blocks import parse_block
@@ -27,6 +22,7 @@ from fedpact.wire.envelopes import parse_envelope
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Version
 from fedpact_network.embedded import layout
+from fedpact_network.embedded.database import View
 from fedpact_network.embedded.schema import BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS
 
 PAGE_ROWS = 512
@@ -66,40 +62,25 @@ class _Past(NamedTuple):
 class InspectedLedger:
     """A `fedpact.ledger.LedgerView` of the moment at which it was opened. Not for many threads.
 
-    A node that runs beside it cannot fold its log in before this is closed.
-
     Parameters
     ----------
     url : where it was opened.
-    path : the database file.
+    view : of its database; closed with this.
 
     Raises
     ------
     LedgerError
-        LEDGER_DAMAGED, if this is no ledger's database.
+        LEDGER_DAMAGED, LAYOUT_OLD, LAYOUT_UNKNOWN.
     """
 
-    def __init__(self, url: str, path: Path) -> None:
+    def __init__(self, url: str, view: View) -> None:
         self.url = url
-        self._path = path
-        self._has_log = path.with_name(f"{path.name}-wal").exists()
-        self._file = _signature(path)
-        mode = "mode=ro" if self._has_log else "immutable=1"
-        address = f"file:{quote(str(path.absolute()))}?{mode}"
-        engine = create_engine(
-            "sqlite://",
-            creator=lambda: sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False),
-            poolclass=NullPool,
-        )
-        try:
-            self._connection = engine.connect()
-        except DatabaseError as error:
-            raise LedgerError("LEDGER_DAMAGED", url, "the database cannot be opened") from error
+        self._view = view
+        self._connection = view.connection
         self._pasts: dict[Version, _Past] = {}
         self._past_bytes = 0
         self._envelopes = lru_cache(_CACHED_BLOCKS)(self._read_envelopes)
         try:
-            self._connection.exec_driver_sql("BEGIN")
             layout.check(self._connection)
             last = self._value(_HEIGHT)
         except layout.LayoutError as error:
@@ -192,7 +173,7 @@ class InspectedLedger:
 
     def close(self) -> None:
         """Let the database go; more than once is allowed."""
-        self._connection.close()
+        self._view.close()
 
     @cached_property
     def _transaction_ids(self) -> Mapping[Version, str]:
@@ -239,7 +220,7 @@ class InspectedLedger:
             rows = self._connection.execute(statement, values).fetchall()
         except DatabaseError as error:
             raise LedgerError("LEDGER_DAMAGED", self.url, f"the database: {error.orig}") from error
-        if not self._has_log and _signature(self._path) != self._file:
+        if self._view.disturbed():
             raise LedgerError("LEDGER_BUSY", self.url, "a node wrote while this was read; look again")
         return rows
 
@@ -247,9 +228,3 @@ class InspectedLedger:
 def _bytes(value: object) -> bytes:
     """Return a stored value; SQLite keeps any type in any column, and who alters a row may use another."""
     return value if isinstance(value, bytes) else str(value).encode()
-
-
-def _signature(path: Path) -> tuple[int, int, int]:
-    """Return what changes when somebody writes the file itself, which only folding the log in does."""
-    status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns

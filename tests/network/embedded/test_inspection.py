@@ -14,6 +14,7 @@ import pytest
 from fedpact.ledger import Counts, LedgerError, inspect_ledger
 from fedpact_network.embedded import database, inspection
 from fedpact_network.embedded.backend import EmbeddedBackend
+from fedpact_network.embedded.database_sqlite import SqliteView
 from fedpact_network.embedded.inspection import InspectedLedger
 
 
@@ -79,7 +80,7 @@ def test_beside_a_running_node_it_keeps_seeing_the_moment_of_its_opening(world, 
 
 
 def test_a_node_whose_log_has_grown_goes_on_beside_it(world, written, monkeypatch):
-    monkeypatch.setattr(database, "CHECKPOINT_BYTES", 1)
+    monkeypatch.setattr(database_sqlite, "CHECKPOINT_BYTES", 1)
     log = written / "ledger.db-wal"
     with closing(world.open()) as ledger:
         client = world.client(ledger)
@@ -184,7 +185,7 @@ def test_a_path_may_hold_any_character(tmp_path, make_world):
     odd = tmp_path / "a ? b # c % d"
     odd.mkdir()
     shutil.copy(world.path, odd / "ledger.db")
-    with closing(InspectedLedger("embedded:///x", odd / "ledger.db")) as ledger:
+    with closing(InspectedLedger("embedded:///x", SqliteView(odd / "ledger.db"))) as ledger:
         assert ledger.height() == 1
 
 

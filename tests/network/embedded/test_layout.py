@@ -170,11 +170,11 @@ def test_opening_does_not_import_alembic(world):
     world.create().close()
     code = (
         "import sys; from fedpact.ledger import inspect_ledger\n"
-        f"from fedpact_network.embedded.database import Database\n"
+        f"from fedpact_network.embedded.database_sqlite import SqliteDatabase\n"
         f"from fedpact_network.embedded.recovery import recover\n"
         f"from fedpact_network.embedded.store import Store\n"
         f"from pathlib import Path\n"
-        f"store = Store(Database(Path({str(world.path)!r}))); recover(store); store.close()\n"
+        f"store = Store(SqliteDatabase(Path({str(world.path)!r}))); recover(store); store.close()\n"
         "print('alembic' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

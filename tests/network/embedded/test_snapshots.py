@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from fedpact.wire.rwsets import Row, Version
-from fedpact_network.embedded import database
-from fedpact_network.embedded.database import Database
+from fedpact_network.embedded import database_sqlite
+from fedpact_network.embedded.database_sqlite import SqliteDatabase
 from fedpact_network.embedded.errors import Refusal
 from fedpact_network.embedded.snapshots import Snapshots
 from fedpact_network.embedded.state_cache import StateCache
@@ -17,7 +17,7 @@ class Chain:
     """Blocks of bare state changes."""
 
     def __init__(self, path, cache_bytes=1 << 20):
-        self.store = Store(Database(path))
+        self.store = Store(SqliteDatabase(path))
         self.store.create(BlockRecord(Tip(0, b"h" * 32, b"s" * 32, b"r", b"genesis")))
         self.snapshots = Snapshots(self.store, StateCache(cache_bytes))
         self.number = 0
@@ -116,7 +116,7 @@ def test_views_from_many_threads_are_each_of_one_piece(chain):
 
 
 def test_the_log_is_folded_in_while_nobody_reads(chain, monkeypatch):
-    monkeypatch.setattr(database, "CHECKPOINT_BYTES", 100_000)
+    monkeypatch.setattr(database_sqlite, "CHECKPOINT_BYTES", 100_000)
     log = chain.store._database._log
     sizes = []
     for n in range(60):
@@ -128,7 +128,7 @@ def test_the_log_is_folded_in_while_nobody_reads(chain, monkeypatch):
 
 
 def test_a_long_view_only_puts_the_folding_off(chain, monkeypatch):
-    monkeypatch.setattr(database, "CHECKPOINT_BYTES", 100_000)
+    monkeypatch.setattr(database_sqlite, "CHECKPOINT_BYTES", 100_000)
     chain.append(a=b"first")
     with chain.snapshots.view() as view:
         for _ in range(30):
