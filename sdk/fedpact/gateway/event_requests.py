@@ -13,7 +13,7 @@ from fabric_protos.orderer import ab_pb2
 from fedpact.gateway.connection import Terms
 from fedpact.gateway.errors import TRANSIENT, EventsError
 from fedpact.gateway.event_kinds import FILTERED_BLOCKS, EventKind, Place
-from fedpact.gateway.transport import DeliverKind, TransportError
+from fedpact.gateway.transport import DeliverKind, Status, TransportError
 from fedpact.wire.errors import WireCode, read
 
 E = TypeVar("E")
@@ -88,6 +88,7 @@ class EventCursor(Generic[E]):
         self._newest = newest if place.block is None else None
         self._signed = signed
         self._failures = 0
+        self._moved = False
         self.ended = False
 
     @property
@@ -117,7 +118,7 @@ class EventCursor(Generic[E]):
         if self._newest is not None:
             for block in FILTERED_BLOCKS.read(reply) or ():
                 self._place = Place(block.number + 1)
-                self._newest = None
+                self._newest, self._moved = None, True
             return ()
         events = self._kind.read(reply)
         self._failures = 0
@@ -125,6 +126,7 @@ class EventCursor(Generic[E]):
             self.ended = True
         elif events:
             self._place = self._kind.place_after(events[-1])
+            self._moved = True
         return events or ()
 
     def lost(self, error: TransportError) -> float:
@@ -135,7 +137,8 @@ class EventCursor(Generic[E]):
         EventsError
             It was refused, or all attempts are used up.
         """
-        transient = error.status in TRANSIENT
+        behind = self._moved and error.status is Status.NOT_FOUND  # a node that has not so many blocks yet
+        transient = behind or error.status in TRANSIENT
         if self._newest is not None and not transient:
             self._newest = None  # who may not see blocks begins with whatever comes next
             return 0.0
