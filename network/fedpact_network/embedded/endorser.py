@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from fabric_protos.common import common_pb2
 
 from fedpact.gateway.transport import ErrorDetail
 from fedpact.identity import Identity, IdentityError
-from fedpact.wire.config import ChannelConfig
 from fedpact.wire.envelopes import Endorsement, Response, assemble, endorse_message, response_payload
 from fedpact.wire.errors import WireError
-from fedpact.wire.membership import Member, Membership
-from fedpact.wire.policies import Policy
+from fedpact.wire.membership import Member
 from fedpact.wire.proposals import ParsedProposal, parse_proposal
 from fedpact.wire.rwsets import encode
 from fedpact.wire.simulation import Simulation
 from fedpact_chaincode.chaincode import Response as Answer
 from fedpact_chaincode.stub import Stub
+from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.own_signatures import OwnSignatures
 from fedpact_network.embedded.snapshots import Snapshot, Snapshots
@@ -41,28 +39,12 @@ class Executable(Protocol):
         """Execute the call in `stub.args`; a status of 400 or more is a refusal."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelRules:
-    """What the channel's configuration means for this node.
-
-    Attributes
-    ----------
-    config : as in the genesis block.
-    membership : who belongs to the channel.
-    policy : whose endorsements a transaction needs.
-    """
-
-    config: ChannelConfig
-    membership: Membership
-    policy: Policy
-
-
 class Endorser:
     """Plays one peer of each organisation it has an identity of.
 
     Parameters
     ----------
-    rules : the channel's.
+    channel : whose rules hold.
     peers : MSP identifier -> the peer's identity.
     chaincodes : what can be called, by name.
     snapshots : the committed state.
@@ -72,7 +54,7 @@ class Endorser:
 
     def __init__(
         self,
-        rules: ChannelRules,
+        channel: Channel,
         *,
         peers: Mapping[str, Identity],
         chaincodes: Mapping[str, Executable],
@@ -80,13 +62,14 @@ class Endorser:
         own: OwnSignatures,
         clock_ns: Callable[[], int],
     ) -> None:
-        self._rules = rules
+        self._channel = channel
         self._peers = dict(sorted(peers.items()))
         self._chaincodes = chaincodes
         self._snapshots = snapshots
         self._own = own
         self._clock_ns = clock_ns
         self._chosen: dict[str, list[str]] = {}
+        channel.on_renewal(lambda _: self._chosen.clear())
 
     def evaluate(self, proposal_bytes: bytes, signature: bytes) -> Response:
         """Execute a proposal and forget what it wrote.
@@ -126,7 +109,7 @@ class Endorser:
         with self._snapshots.view() as snapshot:
             if snapshot.place(proposal.transaction_id) is not None:
                 text = f"duplicate transaction found [{proposal.transaction_id}]"
-                raise Refusal(RefusalCode.DUPLICATE, text, self._answers(text))
+                raise Refusal(RefusalCode.DUPLICATE, text, self.answers(text))
             simulation, response = self._execute(snapshot, proposal)
             rwset = simulation.rwset()
         try:
@@ -136,24 +119,24 @@ class Endorser:
         version = self._chaincodes[proposal.chaincode].version
         prp = response_payload(proposal, results, response, event=simulation.event, version=version)
         envelope = assemble(proposal, prp, [self._sign(peer, prp) for peer in peers])
-        limit = self._rules.config.batch.absolute_max_bytes
+        limit = self._channel.bundle.batch.absolute_max_bytes
         if envelope.ByteSize() > limit:
             text = f"the transaction is larger than {limit} bytes"
-            raise Refusal(RefusalCode.TOO_LARGE, text, self._answers(text))
+            raise Refusal(RefusalCode.TOO_LARGE, text, self.answers(text))
         return envelope
 
     def _admit(self, proposal_bytes: bytes, signature: bytes) -> tuple[ParsedProposal, Member]:
         """Check everything about a proposal that needs no state."""
-        config = self._rules.config
+        rules = self._channel.rules
         try:
             proposal = parse_proposal(proposal_bytes)
         except WireError as error:
             raise Refusal(RefusalCode.MALFORMED, str(error)) from error
-        if proposal.channel_id != config.channel_id:
+        if proposal.channel_id != self._channel.id:
             raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {proposal.channel_id[:128]!r} here")
         now_ns = self._clock_ns()
         try:
-            membership = self._rules.membership
+            membership = rules.membership
             member = membership.verify(proposal.creator, proposal_bytes, signature, now_ns / _NS)
             membership.identify(proposal.creator, proposal.timestamp_ns / _NS)  # what a block is judged by
         except IdentityError as error:
@@ -161,10 +144,10 @@ class Endorser:
         off_ms = abs(proposal.timestamp_ns - now_ns) // _NS_PER_MS
         if off_ms > TIME_TOLERANCE_MS:
             text = f"the proposal's time is off by {off_ms} ms, at most {TIME_TOLERANCE_MS} are allowed"
-            raise Refusal(RefusalCode.CLOCK_OFF, text, self._answers(text))
+            raise Refusal(RefusalCode.CLOCK_OFF, text, self.answers(text))
         if proposal.chaincode not in self._chaincodes:
             text = f"chaincode {proposal.chaincode[:128]} not found"
-            raise Refusal(RefusalCode.UNKNOWN_CHAINCODE, text, self._answers(text))
+            raise Refusal(RefusalCode.UNKNOWN_CHAINCODE, text, self.answers(text))
         return proposal, member
 
     def _execute(self, snapshot: Snapshot, proposal: ParsedProposal) -> tuple[Simulation, Response]:
@@ -173,7 +156,7 @@ class Endorser:
         response = Response(answer.status, answer.message, answer.payload)
         if response.status >= _REFUSED_STATUS:
             text = f"chaincode response {response.status}, {response.message}"
-            raise Refusal(RefusalCode.CONTRACT_REFUSED, text, self._answers(text))
+            raise Refusal(RefusalCode.CONTRACT_REFUSED, text, self.answers(text))
         return simulation, response
 
     def _choose(self, member: Member, organisations: Collection[str]) -> list[Identity]:
@@ -192,7 +175,7 @@ class Endorser:
         chosen = self._chosen.get(first)
         if chosen is None:
             preferred = sorted(self._peers, key=lambda mspid: (mspid != first, mspid))
-            chosen = self._chosen[first] = list(self._rules.policy.choose(preferred) or ())
+            chosen = self._chosen[first] = list(self._channel.rules.endorsement.choose(preferred) or ())
         return chosen
 
     def _sign(self, peer: Identity, prp: bytes) -> Endorsement:
@@ -201,7 +184,7 @@ class Endorser:
         self._own.remember(peer.creator, message, signature)
         return Endorsement(peer.creator, signature)
 
-    def _answers(self, text: str) -> tuple[ErrorDetail, ...]:
-        """Give the refusal as the answer of the first peer."""
+    def answers(self, text: str) -> tuple[ErrorDetail, ...]:
+        """Give a refusal as the answer of the first peer."""
         mspid, peer = next(iter(self._peers.items()))
         return (ErrorDetail(peer.name, mspid, text),)

@@ -1,60 +1,36 @@
-"""Fabric's Gateway service over serialised messages: what a transport calls, whatever carries it.
+"""Fabric's services over serialised messages: what a transport calls, whatever carries it.
 
-Statuses are a Fabric peer's: ABORTED for a failed endorsement and UNKNOWN for a failed query, each with
-the peer's answer in an `ErrorDetail`; FAILED_PRECONDITION for an unknown chaincode, NOT_FOUND for another
-channel.
+Statuses and texts are those of a Fabric peer's gateway; see `statuses`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from types import MappingProxyType
+import re
+from dataclasses import replace
 from typing import TypeVar
 
+from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
-from fabric_protos.peer import proposal_response_pb2
+from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 from google.protobuf.message import DecodeError, Message
 
-from fedpact.gateway.transport import Status, TransportError
+from fedpact.gateway.transport import DeliverKind, Status, TransportError
 from fedpact.identity import IdentityError
+from fedpact_network.embedded.deliver import Delivery, PrivateData, no_private_data
 from fedpact_network.embedded.errors import Refusal, RefusalCode
-from fedpact_network.embedded.events import chaincode_events
+from fedpact_network.embedded.events import ChaincodeEvents
+from fedpact_network.embedded.feeds import FeedStream
 from fedpact_network.embedded.node import EmbeddedNode
 from fedpact_network.embedded.notifier import Outcome
+from fedpact_network.embedded.statuses import ENDORSE, ENDORSE_NAMED, EVALUATE, FOLLOW, SUBMIT, answering
 
-log = logging.getLogger(__name__)
 M = TypeVar("M", bound=Message)
 
-STATUSES: Mapping[RefusalCode, Status] = MappingProxyType(
-    {
-        RefusalCode.MALFORMED: Status.INVALID_ARGUMENT,
-        RefusalCode.UNKNOWN_CHANNEL: Status.NOT_FOUND,
-        RefusalCode.UNKNOWN_CHAINCODE: Status.FAILED_PRECONDITION,
-        RefusalCode.ACCESS_DENIED: Status.PERMISSION_DENIED,
-        RefusalCode.CLOCK_OFF: Status.INVALID_ARGUMENT,
-        RefusalCode.DUPLICATE: Status.ALREADY_EXISTS,
-        RefusalCode.TOO_LARGE: Status.INVALID_ARGUMENT,
-        RefusalCode.NO_ENDORSERS: Status.FAILED_PRECONDITION,
-        RefusalCode.CONTRACT_REFUSED: Status.UNKNOWN,
-        RefusalCode.NOT_COMMITTED_YET: Status.DEADLINE_EXCEEDED,
-        RefusalCode.OVERLOADED: Status.RESOURCE_EXHAUSTED,
-        RefusalCode.STOPPED: Status.UNAVAILABLE,
-    }
-)
-"""What each refusal is called in gRPC."""
-
-_FAILED = (Status.ABORTED, "failed to endorse transaction, see attached details for more info")
-_ENDORSING: Mapping[RefusalCode, tuple[Status, str]] = MappingProxyType(
-    {
-        RefusalCode.CONTRACT_REFUSED: _FAILED,
-        RefusalCode.DUPLICATE: _FAILED,
-        RefusalCode.TOO_LARGE: _FAILED,
-    }
-)
-_EVALUATING: Mapping[RefusalCode, tuple[Status, str]] = MappingProxyType({})
 _MAX_REQUEST_BYTES = 100 << 20
+_PEER_FAILED = 500
+_REFUSAL = re.compile(r"chaincode response (\d+), (.*)", re.DOTALL)
+_DENIED = frozenset({RefusalCode.ACCESS_DENIED, RefusalCode.CLOCK_OFF})
+_NO_ANSWER = _DENIED | {RefusalCode.MALFORMED, RefusalCode.DUPLICATE}
 
 
 class GatewayHandler:
@@ -63,24 +39,25 @@ class GatewayHandler:
     Parameters
     ----------
     node : who answers. It outlives its handlers.
+    private_data : what private data requests for blocks may see.
+
+    Attributes
+    ----------
+    private_data : the same.
     """
 
-    def __init__(self, node: EmbeddedNode) -> None:
+    def __init__(self, node: EmbeddedNode, private_data: PrivateData = no_private_data) -> None:
         self._node = node
+        self.private_data = private_data
 
     def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`EvaluateRequest` -> `EvaluateResponse`. The call ends when the contract does."""
-        with answering(_EVALUATING):
-            message = _read(gateway_pb2.EvaluateRequest, request)
-            self._check_channel(message.channel_id)
-            signed = message.proposed_transaction
+        with answering(EVALUATE):
+            signed = _read(gateway_pb2.EvaluateRequest, request).proposed_transaction
             try:
                 result = self._node.endorser.evaluate(signed.proposal_bytes, signed.signature)
             except Refusal as refusal:
-                if refusal.code is RefusalCode.CONTRACT_REFUSED:
-                    text = f"evaluate call to endorser returned error: {refusal.message}"
-                    raise Refusal(refusal.code, text, refusal.answers) from refusal
-                raise
+                raise self._told_by_a_peer(refusal) from refusal
             response = proposal_response_pb2.Response(
                 status=result.status, message=result.message, payload=result.payload
             )
@@ -89,13 +66,11 @@ class GatewayHandler:
 
     def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`EndorseRequest` -> `EndorseResponse` with the unsigned envelope."""
-        with answering(_ENDORSING):
+        with answering():
             message = _read(gateway_pb2.EndorseRequest, request)
-            self._check_channel(message.channel_id)
-            signed = message.proposed_transaction
-            envelope = self._node.endorser.endorse(
-                signed.proposal_bytes, signed.signature, tuple(message.endorsing_organizations)
-            )
+        organisations = tuple(message.endorsing_organizations)
+        with answering(ENDORSE_NAMED if organisations else ENDORSE):
+            envelope = self._endorsed(message.proposed_transaction, organisations)
             reply: bytes = gateway_pb2.EndorseResponse(prepared_transaction=envelope).SerializeToString()
             return reply
 
@@ -103,49 +78,127 @@ class GatewayHandler:
         """`SubmitRequest` -> `SubmitResponse`; it is ordered, its outcome is asked for by `commit_status`."""
         with answering():
             message = _read(gateway_pb2.SubmitRequest, request)
-            self._check_channel(message.channel_id)
+            if not message.HasField("prepared_transaction"):
+                raise Refusal(RefusalCode.MALFORMED, "a prepared transaction is required")
             if not message.prepared_transaction.signature:
-                raise Refusal(RefusalCode.MALFORMED, "the prepared transaction must be signed")
+                raise Refusal(RefusalCode.MALFORMED, "prepared transaction must be signed")
+        with answering(SUBMIT):
+            self._check_channel(message.channel_id)
             self._node.submit(message.prepared_transaction.SerializeToString())
             return b""
 
     def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`SignedCommitStatusRequest` -> `CommitStatusResponse`, as soon as the block is committed."""
+        tx_id = self.asked_commit(request)
         with answering():
-            return commit_reply(self._node.outcome(self.asked_commit(request), timeout_s))
+            return commit_reply(self._node.outcome(tx_id, timeout_s))
 
     def asked_commit(self, request: bytes) -> str:
-        """Return the transaction id that a `SignedCommitStatusRequest` asks for, once its signature is checked.
+        """Return the transaction id of a `SignedCommitStatusRequest`, once its signature is checked.
 
         Raises
         ------
-        Refusal
-            MALFORMED, UNKNOWN_CHANNEL, ACCESS_DENIED.
+        TransportError
+            INVALID_ARGUMENT, PERMISSION_DENIED.
         """
-        signed = _read(gateway_pb2.SignedCommitStatusRequest, request)
-        message = _read(gateway_pb2.CommitStatusRequest, signed.request)
-        self._check_channel(message.channel_id)
-        self._authenticate(message.identity, signed.request, signed.signature)
-        return str(message.transaction_id)
+        with answering(FOLLOW):
+            signed = _read(gateway_pb2.SignedCommitStatusRequest, request)
+            if not signed.request:
+                raise Refusal(RefusalCode.MALFORMED, "a commit status request is required")
+            message = _read(gateway_pb2.CommitStatusRequest, signed.request)
+            self._check_channel(message.channel_id)
+            self._authenticate(message.identity, signed.request, signed.signature)
+            return str(message.transaction_id)
 
-    def chaincode_events(self, request: bytes, /) -> Iterator[bytes]:
+    def chaincode_events(self, request: bytes, /) -> FeedStream:
         """`SignedChaincodeEventsRequest` -> a stream of `ChaincodeEventsResponse`, until the node stops.
 
         The place to start is fixed by the call, not by the first `next`.
         """
+        return FeedStream(self.events_feed(request), self._node.notifier)
+
+    def deliver(self, kind: DeliverKind, envelope: bytes, /) -> FeedStream:
+        """A signed `common.Envelope` with `SeekInfo` -> `DeliverResponse`s, the last one a status."""
         with answering():
+            return FeedStream(self.delivery(kind, envelope), self._node.notifier)
+
+    def events_feed(self, request: bytes) -> ChaincodeEvents:
+        """Return the feed behind `chaincode_events`.
+
+        Raises
+        ------
+        TransportError
+            INVALID_ARGUMENT, PERMISSION_DENIED, UNAVAILABLE.
+        """
+        with answering(FOLLOW):
             signed = _read(gateway_pb2.SignedChaincodeEventsRequest, request)
+            if not signed.request:
+                raise Refusal(RefusalCode.MALFORMED, "a chaincode events request is required")
             message = _read(gateway_pb2.ChaincodeEventsRequest, signed.request)
             self._check_channel(message.channel_id)
             self._authenticate(message.identity, signed.request, signed.signature)
-            stream = chaincode_events(self._node, message)
-        return _streaming(stream)
+            return ChaincodeEvents(self._node, message)
+
+    def delivery(
+        self, kind: DeliverKind | None, envelope: bytes, certificate_hash: bytes | None = None
+    ) -> Delivery:
+        """Return the feed behind `deliver`; kind None is an orderer's delivery."""
+        return Delivery(
+            self._node,
+            kind,
+            envelope,
+            private_data=self.private_data,
+            certificate_hash=certificate_hash,
+        )
+
+    def process_proposal(self, request: bytes, /, mspid: str) -> bytes:
+        """`SignedProposal` -> `ProposalResponse`, the answer of one organisation's peer.
+
+        Raises
+        ------
+        TransportError
+            UNKNOWN for a proposal that is malformed, forged or a duplicate; what the contract or the peer
+            refuses is told by the response's status.
+        """
+        try:
+            with answering():
+                signed = _read(proposal_pb2.SignedProposal, request)
+            return _proposal_response(self._endorsed(signed, (mspid,)))
+        except Refusal as refusal:
+            return _refused_proposal(self._told_by_a_peer(refusal))
+
+    def broadcast(self, envelope: bytes, /) -> None:
+        """Hand an envelope to the orderer, as `submit` does.
+
+        Raises
+        ------
+        Refusal
+            As `EmbeddedNode.submit`.
+        """
+        self._node.submit(envelope)
 
     def close(self) -> None:
         """Do nothing: the node belongs to the ledger."""
 
+    def _endorsed(
+        self, signed: proposal_pb2.SignedProposal, organisations: tuple[str, ...]
+    ) -> common_pb2.Envelope:
+        try:
+            return self._node.endorser.endorse(signed.proposal_bytes, signed.signature, organisations)
+        except Refusal as refusal:
+            raise self._told_by_a_peer(refusal) from refusal
+
+    def _told_by_a_peer(self, refusal: Refusal) -> Refusal:
+        """Word the refusal of a caller as a peer does."""
+        if refusal.code not in _DENIED:
+            return refusal
+        denied = "access denied: " if refusal.code is RefusalCode.ACCESS_DENIED else ""
+        text = f"error validating proposal: {denied}{refusal.message}"
+        answers = refusal.answers or self._node.endorser.answers(text)
+        return Refusal(refusal.code, text, tuple(replace(answer, message=text) for answer in answers))
+
     def _check_channel(self, channel_id: str) -> None:
-        if channel_id != self._node.config.channel_id:
+        if channel_id != self._node.channel.id:
             raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {channel_id[:128]!r} here")
 
     def _authenticate(self, creator: bytes, message: bytes, signature: bytes) -> None:
@@ -153,23 +206,6 @@ class GatewayHandler:
             self._node.membership.verify(creator, message, signature, self._node.now_s)
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
-
-
-@contextmanager
-def answering(
-    special: Mapping[RefusalCode, tuple[Status, str]] = _EVALUATING,
-) -> Iterator[None]:
-    """Turn refusals, and whatever should not happen, into `TransportError`."""
-    try:
-        yield
-    except Refusal as refusal:
-        status, text = special.get(refusal.code, (STATUSES[refusal.code], refusal.message))
-        raise TransportError(status, text, refusal.answers) from refusal
-    except TransportError:
-        raise
-    except Exception as error:
-        log.exception("a call failed inside the node")
-        raise TransportError(Status.INTERNAL, f"the node failed: {type(error).__name__}") from error
 
 
 def commit_reply(outcome: Outcome) -> bytes:
@@ -180,13 +216,32 @@ def commit_reply(outcome: Outcome) -> bytes:
     return reply
 
 
-def _streaming(stream: Iterator[bytes]) -> Iterator[bytes]:
-    while True:
-        with answering():
-            reply = next(stream, None)
-        if reply is None:
-            return
-        yield reply
+def _proposal_response(envelope: common_pb2.Envelope) -> bytes:
+    """Take the one endorsement out of an envelope that was made of it."""
+    data = common_pb2.Payload.FromString(envelope.payload).data
+    action = transaction_pb2.Transaction.FromString(data).actions[0]
+    endorsed = transaction_pb2.ChaincodeActionPayload.FromString(action.payload).action
+    prp = proposal_response_pb2.ProposalResponsePayload.FromString(endorsed.proposal_response_payload)
+    reply: bytes = proposal_response_pb2.ProposalResponse(
+        version=1,
+        response=proposal_pb2.ChaincodeAction.FromString(prp.extension).response,
+        payload=endorsed.proposal_response_payload,
+        endorsement=endorsed.endorsements[0],
+    ).SerializeToString()
+    return reply
+
+
+def _refused_proposal(refusal: Refusal) -> bytes:
+    """Answer as a peer whose contract, or who itself, refuses; raise what is no answer of a peer."""
+    if refusal.code in _NO_ANSWER:
+        raise TransportError(Status.UNKNOWN, refusal.message)
+    status, text = _PEER_FAILED, refusal.message
+    refused = _REFUSAL.fullmatch(refusal.message)
+    if refusal.code is RefusalCode.CONTRACT_REFUSED and refused is not None:
+        status, text = int(refused[1]), refused[2]
+    response = proposal_response_pb2.Response(status=status, message=text)
+    reply: bytes = proposal_response_pb2.ProposalResponse(response=response).SerializeToString()
+    return reply
 
 
 def _read(message_type: type[M], data: bytes) -> M:

@@ -12,7 +12,7 @@ import grpc
 
 from fedpact.gateway.status_details import DETAILS_KEY, encode_details
 from fedpact.gateway.transport import Status, TransportError
-from fedpact_network.embedded.handler import answering
+from fedpact_network.embedded.statuses import answering
 from fedpact_network.server.metrics import CallMetrics
 
 log = logging.getLogger(__name__)

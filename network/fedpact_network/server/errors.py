@@ -9,9 +9,9 @@ class ServerError(Exception):
     Attributes
     ----------
     code : stable. `BAD_SETTINGS`: a value is out of its bounds; `PLAIN_REFUSED`: without TLS only loopback
-        addresses are served; `TLS_UNUSABLE`: certificate, key or roots cannot be used; `ADDRESS_UNUSABLE`: the
-        address is taken or not of this machine; `NOT_SERVED`: no server runs this ledger; `NOT_STOPPED`: it
-        did not end in time.
+        addresses are served; `TLS_UNUSABLE`: certificate, key or roots cannot be used; `ADDRESS_UNUSABLE`:
+        the address is taken or not of this machine; `NOT_SERVED`: no server runs this ledger; `NOT_STOPPED`:
+        it did not end in time.
     """
 
     def __init__(self, code: str, message: str) -> None:

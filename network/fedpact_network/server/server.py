@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import grpc
@@ -17,6 +16,7 @@ from fedpact_network.server.errors import ServerError
 from fedpact_network.server.gateway_service import GatewayCalls
 from fedpact_network.server.metrics import CallMetrics, Metrics
 from fedpact_network.server.settings import ServerSettings, split_address
+from fedpact_network.server.workers import Workers
 
 if TYPE_CHECKING:
     from fedpact_network.embedded.ledger import EmbeddedLedger
@@ -53,7 +53,9 @@ class NodeServer:
             raise self._failure
 
     def stop(self, grace_s: float = 5.0) -> None:
-        """Refuse new calls, let those under way finish, end; more than once is allowed. The ledger stays open.
+        """Refuse new calls, let those under way finish, end. The ledger stays open.
+
+        More than once is allowed.
 
         Parameters
         ----------
@@ -85,7 +87,7 @@ class NodeServer:
     async def _serve(self) -> None:
         self._stopping = asyncio.Event()
         settings = self._settings
-        threads = ThreadPoolExecutor(settings.threads, "fedpact-call")
+        workers = Workers(self._loop, settings.threads)
         commits = Commits(self._ledger.node, self._loop)
         server = grpc.aio.server(
             options=[
@@ -95,7 +97,7 @@ class NodeServer:
             ]
         )
         try:
-            calls = GatewayCalls(self._ledger.transport(), commits, threads)
+            calls = GatewayCalls(self._ledger.transport(), commits, workers)
             limit = Limit(GATEWAY, settings.gateway_calls)
             methods = {
                 "Evaluate": calls.evaluate,
@@ -115,7 +117,7 @@ class NodeServer:
             await server.stop(self._grace_s)
         finally:
             commits.close()
-            threads.shutdown(wait=False, cancel_futures=True)
+            workers.close()
 
 
 def serve(ledger: EmbeddedLedger, settings: ServerSettings) -> NodeServer:

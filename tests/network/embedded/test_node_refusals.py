@@ -54,15 +54,15 @@ def test_an_unknown_chaincode(world):
 
 def test_an_unknown_channel(world):
     client = world.client(world.create()).changed(channel="other")
-    assert refused(client.evaluate, "read", "a").status is Status.NOT_FOUND
-    assert refused(client.endorse, "read", "a").status is Status.NOT_FOUND
-    assert refused(client.status, "00").status is Status.NOT_FOUND
+    assert refused(client.evaluate, "read", "a").status is Status.UNAVAILABLE
+    assert refused(client.endorse, "read", "a").status is Status.FAILED_PRECONDITION
+    assert refused(client.status, "00").status is Status.PERMISSION_DENIED
 
 
 def test_a_proposal_for_another_channel_inside_a_right_request(world):
     client = world.client(world.create())
     tx_id, signed = client.changed(channel="other").proposal("put", "a", "1")
-    assert refused(client.endorse_signed, tx_id, signed).status is Status.NOT_FOUND
+    assert refused(client.endorse_signed, tx_id, signed).status is Status.FAILED_PRECONDITION
 
 
 def outsiders(world):
@@ -82,8 +82,13 @@ def outsiders(world):
 def test_who_is_no_member_may_not_propose_query_or_ask(world, who):
     ledger = world.create()
     client = world.client(ledger, outsiders(world)[who])
-    for call in (client.endorse, client.evaluate):
-        assert refused(call, "put", "a", "1").status is Status.PERMISSION_DENIED
+    told = "error validating proposal: access denied: "
+    error = refused(client.endorse, "put", "a", "1")
+    assert error.status is Status.ABORTED
+    assert error.details[0].message.startswith(told)
+    error = refused(client.evaluate, "put", "a", "1")
+    assert error.status is Status.FAILED_PRECONDITION
+    assert error.message.startswith(f"evaluate call to endorser returned error: {told}")
     assert refused(client.status, "00" * 32).status is Status.PERMISSION_DENIED
     assert ledger.height() == 1
 
@@ -93,7 +98,9 @@ def test_who_is_no_member_may_not_submit(world, who):
     ledger = world.create()
     prepared = world.client(ledger).endorse("put", "a", "1")
     prepared.creator = outsiders(world)[who]
-    assert refused(world.client(ledger).submit_envelope, prepared.signed()).status is Status.PERMISSION_DENIED
+    error = refused(world.client(ledger).submit_envelope, prepared.signed())
+    assert error.status is Status.ABORTED
+    assert error.message.startswith("received unsuccessful response from orderer: status=FORBIDDEN, info=")
     assert ledger.height() == 1
 
 
@@ -104,7 +111,7 @@ def test_a_changed_payload_no_longer_has_its_signature(world):
     prepared.signed()
     prepared.envelope.payload = prepared.envelope.payload.replace(b"put", b"pxt")
     error = refused(client.submit_envelope, prepared.envelope.SerializeToString())
-    assert error.status in {Status.PERMISSION_DENIED, Status.INVALID_ARGUMENT}
+    assert error.status is Status.ABORTED
     assert ledger.height() == 1
 
 
@@ -119,10 +126,12 @@ def test_an_unsigned_envelope(world):
 def test_a_proposal_off_the_nodes_clock(world, offset_s):
     ledger = world.create()
     skewed = world.client(ledger).changed(clock_ns=lambda: world.clock_ns() + offset_s * 10**9)
-    for call in (skewed.endorse, skewed.evaluate):
-        error = refused(call, "put", "a", "1")
-        assert error.status is Status.INVALID_ARGUMENT
-        assert "60000" in error.message
+    error = refused(skewed.evaluate, "put", "a", "1")
+    assert error.status is Status.FAILED_PRECONDITION
+    assert "60000" in error.message
+    error = refused(skewed.endorse, "put", "a", "1")
+    assert error.status is Status.ABORTED
+    assert "60000" in error.details[0].message
     fine = world.client(ledger).changed(clock_ns=lambda: world.clock_ns() + (offset_s // 2) * 10**9)
     assert fine.run("put", "a", "1")[0] is ValidationCode.VALID
 
@@ -134,8 +143,8 @@ def test_an_identity_that_expires_while_the_node_runs(world):
     assert client.run("put", "a", "1")[0] is ValidationCode.VALID
     prepared = client.endorse("put", "a", "2")
     world.offset_ns = 2 * 86_400 * 10**9
-    assert refused(client.endorse, "put", "a", "3").status is Status.PERMISSION_DENIED
-    assert refused(client.submit_envelope, prepared.signed()).status is Status.PERMISSION_DENIED
+    assert "EXPIRED" in refused(client.endorse, "put", "a", "3").details[0].message
+    assert "status=FORBIDDEN" in refused(client.submit_envelope, prepared.signed()).message
 
 
 def test_a_proposal_dated_after_its_creator_expires(world):
@@ -145,7 +154,7 @@ def test_a_proposal_dated_after_its_creator_expires(world):
     world.offset_ns = int((NOW + DAY).timestamp() - 20) * 10**9 - time.time_ns()  # expires in 20 seconds
     assert client.run("put", "a", "1")[0] is ValidationCode.VALID
     ahead = client.changed(clock_ns=lambda: world.clock_ns() + 40 * 10**9)
-    assert refused(ahead.endorse, "put", "a", "2").status is Status.PERMISSION_DENIED
+    assert "EXPIRED" in refused(ahead.endorse, "put", "a", "2").details[0].message
 
 
 def test_an_envelope_endorsed_by_a_peer_that_has_expired_since(world):
@@ -154,7 +163,7 @@ def test_an_envelope_endorsed_by_a_peer_that_has_expired_since(world):
     prepared = world.client(ledger).endorse("put", "a", "1", orgs=["Org1MSP", "Org2MSP"])
     world.offset_ns = 2 * 86_400 * 10**9
     error = refused(world.client(ledger).submit_envelope, prepared.signed())
-    assert error.status is Status.PERMISSION_DENIED
+    assert error.status is Status.ABORTED
     assert "endorser" in error.message
 
 
@@ -162,7 +171,7 @@ def test_organisations_that_the_node_has_no_peer_of(world):
     ledger = world.create(peers=world.peers[:1])
     client = world.client(ledger)
     assert refused(client.endorse, "put", "a", "1").status is Status.FAILED_PRECONDITION
-    assert refused(client.endorse, "put", "a", "1", orgs=["Org2MSP"]).status is Status.FAILED_PRECONDITION
+    assert refused(client.endorse, "put", "a", "1", orgs=["Org2MSP"]).status is Status.UNAVAILABLE
 
 
 def test_the_smallest_set_endorses_with_the_creators_own_organisation_first(world):
@@ -187,7 +196,8 @@ def test_an_envelope_larger_than_the_channel_allows(make_world):
     prepared = world.client(ledger).endorse("put", "a", "x")
     prepared.envelope.payload += b"\x1a\xa0\x9c\x01" + b"x" * 20_000
     error = refused(world.client(ledger).submit_envelope, prepared.signed())
-    assert error.status is Status.INVALID_ARGUMENT
+    assert error.status is Status.ABORTED
+    assert "status=BAD_REQUEST" in error.message
 
 
 @pytest.mark.parametrize("method", ["evaluate", "endorse", "submit", "commit_status"])
@@ -213,7 +223,7 @@ def test_requests_without_a_proposal(world, part):
 def test_an_event_without_a_creator_in_its_envelope(world):
     client = world.client(world.create())
     envelope = common_pb2.Envelope(payload=b"\x0a\x00", signature=b"x").SerializeToString()
-    assert refused(client.submit_envelope, envelope).status is Status.INVALID_ARGUMENT
+    assert refused(client.submit_envelope, envelope).status is Status.ABORTED
 
 
 def test_the_outcome_of_nothing_is_not_there_in_time(world):
@@ -244,7 +254,7 @@ def test_the_same_envelope_again_changes_nothing_and_another_is_refused(world):
     client.submit_envelope(envelope)
     assert orderer.waiting == []
     assert envelope != other
-    assert refused(client.submit_envelope, other).status is Status.ALREADY_EXISTS
+    assert refused(client.submit_envelope, other).status is Status.ABORTED
 
 
 def test_the_sequencer_takes_an_envelope_once_while_it_waits(make_world):
