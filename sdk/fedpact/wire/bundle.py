@@ -141,7 +141,7 @@ class Bundle:
     @property
     def sequence(self) -> int:
         """How often the configuration was changed."""
-        return self.config.sequence
+        return int(self.config.sequence)
 
     @property
     def mspids(self) -> tuple[str, ...]:
@@ -211,6 +211,12 @@ class Bundle:
             self.config.channel_group, "OrdererAddresses", configuration_pb2.OrdererAddresses
         )
         return own or tuple(addresses.addresses)
+
+    def updated(self, envelope: bytes) -> configtx_pb2.Config:
+        """Return the configuration that a CONFIG_UPDATE envelope leads to; see `config_update.updated`."""
+        from fedpact.wire.config_update import updated
+
+        return updated(self, envelope)
 
     def membership(
         self, *, revoked: Collection[tuple[str, int]] = (), clock: Callable[[], float] = time.time

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from fedpact.wire.batch import BatchRules
 from fedpact.wire.organisations import Organisation
-from fedpact.wire.policies import ORGANISATION_POLICIES, Policy, organisation_policy
+from fedpact.wire.policies import ORGANISATION_POLICIES, Policy, encode, organisation_policy
 
 __all__ = [
     "ADMINS",
@@ -60,18 +60,14 @@ def channel_group(
 
 def application_organisation(organisation: Organisation) -> configtx_pb2.ConfigGroup:
     """Make the group of an organisation that runs contracts, with the usual policies."""
-    policies = {
-        name: Policy.parse(organisation_policy(organisation.mspid, name)).to_proto()
-        for name in ORGANISATION_POLICIES
-    }
+    policies = {name: encode(organisation_policy(organisation.mspid, name)) for name in ORGANISATION_POLICIES}
     return _group({"MSP": organisation.to_msp()}, policies)
 
 
 def orderer_organisation(organisation: Organisation) -> configtx_pb2.ConfigGroup:
     """Make the group of an organisation that orders, with its orderers' endpoints."""
     policies = {
-        name: Policy.parse(f"OR('{organisation.mspid}.{role}')").to_proto()
-        for name, role in _ORDERER_POLICIES.items()
+        name: encode(f"OR('{organisation.mspid}.{role}')") for name, role in _ORDERER_POLICIES.items()
     }
     values: dict[str, Message] = {"MSP": organisation.to_msp()}
     if organisation.endpoints:
@@ -98,7 +94,7 @@ def put_policy(
 def _application(organisations: Sequence[Organisation], endorsement: Policy) -> configtx_pb2.ConfigGroup:
     policies = _meta_policies() | {
         "Endorsement": endorsement.to_proto(),
-        "LifecycleEndorsement": _meta("MAJORITY", "Endorsement"),
+        "LifecycleEndorsement": encode("MAJORITY Endorsement"),
     }
     members = {known.name: application_organisation(known) for known in organisations}
     return _group({"Capabilities": _capabilities("V2_5")}, policies, members)
@@ -111,7 +107,7 @@ def _orderer(organisations: Sequence[Organisation], batch: BatchRules) -> config
         "ChannelRestrictions": orderer_pb2.ChannelRestrictions(),
         "Capabilities": _capabilities("V2_0"),
     }
-    policies = _meta_policies() | {"BlockValidation": _meta("ANY", "Writers")}
+    policies = _meta_policies() | {"BlockValidation": encode("ANY Writers")}
     return _group(values, policies, {known.name: orderer_organisation(known) for known in organisations})
 
 
@@ -133,16 +129,10 @@ def _group(
 
 def _meta_policies() -> dict[str, policies_pb2.Policy]:
     return {
-        "Readers": _meta("ANY", "Readers"),
-        "Writers": _meta("ANY", "Writers"),
-        ADMINS: _meta("MAJORITY", ADMINS),
+        "Readers": encode("ANY Readers"),
+        "Writers": encode("ANY Writers"),
+        ADMINS: encode(f"MAJORITY {ADMINS}"),
     }
-
-
-def _meta(quantity: str, name: str) -> policies_pb2.Policy:
-    rule = policies_pb2.ImplicitMetaPolicy.Rule.Value(quantity)
-    value = policies_pb2.ImplicitMetaPolicy(rule=rule, sub_policy=name).SerializeToString()
-    return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=value)
 
 
 def _capabilities(level: str) -> configuration_pb2.Capabilities:

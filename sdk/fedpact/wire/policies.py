@@ -36,6 +36,7 @@ __all__ = [
     "PolicyCode",
     "PolicyError",
     "choose_for",
+    "encode",
     "evaluate",
     "organisation_policy",
     "parse",
@@ -70,6 +71,22 @@ def organisation_policy(mspid: str, name: str) -> str:
             PolicyCode.UNKNOWN_POLICY, f"organisations have no policy {name!r:.80}; they have {known}"
         )
     return render_rule(OutOf(1, tuple(SignedBy(mspid, role) for role in ORGANISATION_POLICIES[name])))
+
+
+def encode(text: str) -> policies_pb2.Policy:
+    """Encode a signature policy, or ``ANY|ALL|MAJORITY <name>``, for a channel's configuration.
+
+    Raises
+    ------
+    PolicyError
+        BAD_SYNTAX, BAD_PRINCIPAL, BAD_COUNT, TOO_COMPLEX.
+    """
+    match = _IMPLICIT.fullmatch(text.strip())
+    if match is None:
+        value = to_envelope(parse_rule(text)).SerializeToString()
+        return policies_pb2.Policy(type=policies_pb2.Policy.SIGNATURE, value=value)
+    meta = _META(rule=_META.Rule.Value(match[1]), sub_policy=match[2])
+    return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=meta.SerializeToString())
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +186,8 @@ class Policy:
         return cls(f"{quantity} {name}", needed, tuple(below))
 
     def to_proto(self) -> policies_pb2.Policy:
-        """Encode the policy for a channel's configuration."""
-        match = _IMPLICIT.fullmatch(self.text)
-        if match is not None:
-            meta = _META(rule=_META.Rule.Value(match[1]), sub_policy=match[2])
-            value = meta.SerializeToString()
-            return policies_pb2.Policy(type=policies_pb2.Policy.IMPLICIT_META, value=value)
-        (rule,) = self.rules
-        assert not isinstance(rule, Policy)
-        value = to_envelope(rule).SerializeToString()
-        return policies_pb2.Policy(type=policies_pb2.Policy.SIGNATURE, value=value)
+        """Encode the policy for a channel's configuration; raises what `encode` raises."""
+        return encode(self.text)
 
     @property
     def mspids(self) -> frozenset[str]:

@@ -17,7 +17,14 @@ from fedpact.identity.errors import IdentityCode, IdentityError
 from fedpact.identity.signer import lower_s
 from fedpact.wire.organisations import Organisation
 
-__all__ = ["Authority", "check_distinct", "issuer_of", "load_authorities", "load_revocation_list"]
+__all__ = [
+    "Authority",
+    "check_distinct",
+    "issuer_of",
+    "load_authorities",
+    "load_revocation_list",
+    "signed_by",
+]
 
 MAX_AUTHORITIES = 64
 MAX_REVOCATION_LISTS = 64
@@ -152,6 +159,12 @@ def load_revocation_list(pem: bytes) -> x509.CertificateRevocationList:
     return found
 
 
+def signed_by(revocations: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    """Tell whether an authority has signed a revocation list."""
+    key = authority.public_key()
+    return isinstance(key, ec.EllipticCurvePublicKey) and revocations.is_signature_valid(key)
+
+
 def _authority(
     certificate: x509.Certificate,
     parent: Authority | None,
@@ -160,7 +173,7 @@ def _authority(
     below = _path_length(certificate)
     begin = certificate.not_valid_before_utc.timestamp()
     end = certificate.not_valid_after_utc.timestamp()
-    certificates = (_canonical(certificate),)
+    above: tuple[bytes, ...] = ()
     if parent is not None:
         if parent.has_revoked(certificate.serial_number):
             raise _bad_root("an intermediate certificate was revoked")
@@ -169,10 +182,9 @@ def _authority(
                 raise _bad_root("an authority's path is longer than its certificate allows")
             below = parent.below - 1 if below is None else min(below, parent.below - 1)
         begin, end = max(begin, parent.not_before_s), min(end, parent.not_after_s)
-        certificates += parent.certificates
-    key = certificate.public_key()
-    assert isinstance(key, ec.EllipticCurvePublicKey)
-    own = tuple(known for known in lists if known.is_signature_valid(key))
+        above = parent.certificates
+    own = tuple(known for known in lists if signed_by(known, certificate))
+    certificates = (_canonical(certificate), *above)
     chain = sha256(b"".join(certificates)).digest()
     return Authority(certificate, begin, end, chain, certificates, below, own)
 
