@@ -5,18 +5,25 @@ Bitcoin Core's `crypto/muhash`): every (namespace, key, value) becomes a number 
 the state's number is their product, and its SHA-256 is the hash. The product does not depend on order, so
 neither block cutting nor the order of writes shows, and one write costs O(1): divide by the old row,
 multiply by the new one. Where Bitcoin Core expands an element with ChaCha20, this expands it with SHAKE-256.
+
+A row with metadata is two elements: (namespace, key, value) and (namespace + "$$m", key, metadata). Hashed
+rows of private data are ordinary rows of their hashed namespace. Versions do not count.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from fedpact.wire.rwset_records import Row
 
 _BITS = 3072
 _EXCESS = 1103717
 _PRIME = 2**_BITS - _EXCESS
 _MASK = 2**_BITS - 1
 RESIDUE_BYTES = _BITS // 8
+METADATA_SUFFIX = "$$m"
+"""What follows a namespace where the metadata of its rows count."""
 
 
 Mark = tuple[int, int]
@@ -43,12 +50,28 @@ class StateHash:
         self._denominator = 1
 
     def add(self, namespace: str, key: str, value: bytes) -> None:
-        """Take a row into the state. O(len(value))."""
+        """Take an element into the state. O(len(value)). Whoever has rows with metadata calls `replace`."""
         self._numerator = _reduced(self._numerator * _element(namespace, key, value))
 
     def remove(self, namespace: str, key: str, value: bytes) -> None:
-        """Take a row, which must be there exactly so, out of the state. O(len(value))."""
+        """Take an element, which must be there exactly so, out of the state. O(len(value))."""
         self._denominator = _reduced(self._denominator * _element(namespace, key, value))
+
+    def replace(self, namespace: str, key: str, old: Row | None, new: Row | None) -> None:
+        """Exchange a row, which must be there exactly so, for another; None is no row. Metadata count.
+
+        What does not differ costs nothing: a change of metadata alone does not touch the value's element.
+        """
+        for space, before, after in (
+            (namespace, old and old.value, new and new.value),
+            (namespace + METADATA_SUFFIX, (old and old.metadata) or None, (new and new.metadata) or None),
+        ):
+            if before == after:
+                continue
+            if before is not None:
+                self.remove(space, key, before)
+            if after is not None:
+                self.add(space, key, after)
 
     def mark(self) -> Mark:
         """Return the present state for `digests_of`, which is cheaper than many times `digest`."""
@@ -89,8 +112,15 @@ def digests_of(marks: Sequence[Mark]) -> list[bytes]:
     return digests[::-1]
 
 
+def elements_of(namespace: str, key: str, row: Row) -> Iterator[tuple[str, str, bytes]]:
+    """Yield what a row is in the hash: its value and, if it has any, its metadata."""
+    yield namespace, key, row.value
+    if row.metadata:
+        yield namespace + METADATA_SUFFIX, key, row.metadata
+
+
 def state_hash_of(rows: Iterable[tuple[str, str, bytes]]) -> str:
-    """Return the hash, hex, of a state given as (namespace, key, value), each key once, in any order."""
+    """Return the hash, hex, of a state given as elements (`elements_of`), each once, in any order."""
     state = StateHash()
     for namespace, key, value in rows:
         state.add(namespace, key, value)

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedpact.wire.state_hash import RESIDUE_BYTES, StateHash, digest_of_residue, digests_of, state_hash_of
+from fedpact.wire.rwsets import Row, Version
+from fedpact.wire.state_hash import (
+    RESIDUE_BYTES,
+    StateHash,
+    digest_of_residue,
+    digests_of,
+    elements_of,
+    state_hash_of,
+)
 
 PRIME = 2**3072 - 1103717
 ROWS = [("ns", f"k{n}", bytes([n]) * n) for n in range(20)]
@@ -117,3 +125,25 @@ def test_hashes_computed_together_are_those_computed_one_by_one(changes):
         marks.append(together.mark())
         expected.append(single.digest())
     assert digests_of(marks) == expected
+
+
+ROW_STEPS = st.lists(
+    st.tuples(KEYS, st.none() | st.tuples(st.binary(min_size=1, max_size=2), st.binary(max_size=2)))
+)
+
+
+@settings(deadline=None)
+@given(ROW_STEPS)
+def test_metadata_count_as_rows_of_their_own(steps):
+    state, rows = StateHash(), {}
+    for number, (key, content) in enumerate(steps):
+        new = None if content is None else Row(content[0], Version(number, 0), content[1])
+        state.replace("ns", key, rows.pop(key, None), new)
+        if new is not None:
+            rows[key] = new
+    expected = [("ns", key, row.value) for key, row in rows.items()]
+    expected += [("ns$$m", key, row.metadata) for key, row in rows.items() if row.metadata]
+    assert state.digest().hex() == by_definition(expected)
+    assert state_hash_of(
+        e for key, row in rows.items() for e in elements_of("ns", key, row)
+    ) == by_definition(expected)
