@@ -25,11 +25,11 @@ class Batcher(Generic[T]):
 
     Parameters
     ----------
-    rules : bounds of a block.
+    rules : bounds of a block; may be changed at any time.
     """
 
     def __init__(self, rules: BatchRules) -> None:
-        self._rules = rules
+        self.rules = rules
         self._queue: deque[tuple[T, int, float]] = deque()
         self._bytes = 0
         self._in_block = 0
@@ -56,27 +56,27 @@ class Batcher(Generic[T]):
             return None
         waiting = len(self._queue)
         if (
-            waiting >= min(round(self._in_flight), self._rules.max_messages)
-            or self._bytes >= self._rules.max_bytes
+            waiting >= min(round(self._in_flight), self.rules.max_messages)
+            or self._bytes >= self.rules.max_bytes
         ):
             return 0.0
-        due_s = self._queue[0][2] + self._rules.timeout_ms / 1000
+        due_s = self._queue[0][2] + self.rules.timeout_ms / 1000
         if waiting >= self._half:
             due_s = min(due_s, self._last_cut_s + _PACE_S)
         return max(0.0, due_s - now_s)
 
     def cut(self, now_s: float) -> list[T]:
         """Take the next block's items; an item larger than the preferred bytes goes alone."""
-        most = min(self._half, self._rules.max_messages)
+        most = min(self._half, self.rules.max_messages)
         # Whoever has not come by the time of the rules is not in flight.
-        late = now_s - self._queue[0][2] >= self._rules.timeout_ms / 1000
+        late = now_s - self._queue[0][2] >= self.rules.timeout_ms / 1000
         self._in_flight = max(len(self._queue), 0.0 if late else self._in_flight * _FORGETTING)
         self._last_cut_s = now_s
         batch: list[T] = []
         size = 0
         while self._queue and len(batch) < most:
             item, item_bytes, _ = self._queue[0]
-            if batch and size + item_bytes > self._rules.max_bytes:
+            if batch and size + item_bytes > self.rules.max_bytes:
                 break
             self._queue.popleft()
             self._bytes -= item_bytes

@@ -1,24 +1,42 @@
-"""The block stage: validate a batch, build its block, commit everything in one database transaction."""
+"""The block stage: cut a block, or take one from elsewhere; validate it; commit it in one transaction.
+
+cut     the orderer's part: number, predecessor, last configuration, signature
+append  the peer's part: verdicts, state, hashes; the database; whoever waits; a new configuration
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
 
+from fabric_protos.common import common_pb2
+
 from fedpact.identity import Identity
-from fedpact.wire.blocks import build_block, header_hash, parse_block
+from fedpact.validation import (
+    BlockError,
+    ChannelRules,
+    ConfigTransaction,
+    StateUpdate,
+    ValidatedBlock,
+    check_block,
+    configuration,
+    latest_ns,
+    validate_block,
+)
+from fedpact.wire.blocks import ParsedBlock, build_block, header_hash, parse_block
 from fedpact.wire.commits import ValidationCode, commit_hash, seal
-from fedpact.wire.rwsets import NamespaceRwset, Row
 from fedpact.wire.state_hash import StateHash, digest_of_residue
-from fedpact_network.embedded.conflicts import BlockState
+from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.notifier import Notifier, Outcome
-from fedpact_network.embedded.snapshots import Snapshots
-from fedpact_network.embedded.state_cache import StateKey
+from fedpact_network.embedded.private_commit import PrivateChanges, PrivateData
+from fedpact_network.embedded.snapshots import Snapshot, Snapshots
 from fedpact_network.embedded.store import BlockRecord, Store, Tip
 from fedpact_network.embedded.submission import Submission
 from fedpact_network.embedded.validator import Validator
 
 log = logging.getLogger(__name__)
+
+_NS = 1_000_000_000
 
 
 class Committer:
@@ -27,124 +45,188 @@ class Committer:
     Parameters
     ----------
     store, snapshots : the database and its views.
-    validator : judges what needs no state.
+    channel : the rules in force; a configuration block renews them.
+    validator : verifies signatures.
     notifier : is told what was committed.
-    orderer : signs the blocks.
+    private : finds the content of private data.
     """
 
     def __init__(
-        self, store: Store, snapshots: Snapshots, validator: Validator, notifier: Notifier, orderer: Identity
+        self,
+        store: Store,
+        snapshots: Snapshots,
+        channel: Channel,
+        validator: Validator,
+        notifier: Notifier,
+        private: PrivateData,
     ) -> None:
         self._store = store
         self._snapshots = snapshots
+        self._channel = channel
         self._validator = validator
         self._notifier = notifier
-        self._orderer = orderer
+        self._private = private
         tip = store.tip()
         if tip is None:
             raise ValueError("the store has no genesis block")
         self._tip = tip
         self._state_hash = StateHash(tip.state_residue)
-        self._commit_hash = parse_block(tip.data).commit_hash
+        last = parse_block(tip.data)
+        self._commit_hash = last.commit_hash
+        self._time_ns = latest_ns([Submission.read(envelope).parsed for envelope in last.envelopes])
 
-    def commit(self, batch: Sequence[Submission]) -> None:
-        """Append one block.
+    @property
+    def height(self) -> int:
+        """Number of blocks there are."""
+        return self._tip.number + 1
+
+    def commit(self, batch: Sequence[Submission], orderer: Identity) -> None:
+        """Cut the next block and append it.
 
         Parameters
         ----------
         batch : its envelopes in order. Invalid transactions are stored with their code.
+        orderer : who signs the block.
 
         Raises
         ------
         sqlalchemy.exc.SQLAlchemyError
             If the database fails; then nothing of the block is stored, and this object is of no more use.
         """
+        self._append(self._cut(batch, orderer), batch)
+
+    def append(self, data: bytes) -> None:
+        """Append a block that another node has cut, if it is the next one and its orderers signed it.
+
+        What that node's peer wrote into its metadata is replaced by this node's own verdicts.
+
+        Parameters
+        ----------
+        data : serialised `common.Block`.
+
+        Raises
+        ------
+        BlockError
+            If it does not belong here; nothing has changed then.
+        WireError
+            BAD_BLOCK.
+        sqlalchemy.exc.SQLAlchemyError
+            As `commit`.
+        """
+        parsed = parse_block(data)
+        batch = [Submission.read(envelope) for envelope in parsed.envelopes]
+        if not batch:
+            raise BlockError(f"block {parsed.number} is empty")
+        self._check(parsed, batch)
+        self._append(common_pb2.Block.FromString(data), batch)
+
+    def _check(self, block: ParsedBlock, batch: Sequence[Submission]) -> None:
+        moment = latest_ns([submission.parsed for submission in batch], self._time_ns)
+        check_block(
+            block,
+            self._channel.rules,
+            number=self._tip.number + 1,
+            previous_hash=self._tip.header_hash,
+            at_s=moment / _NS,
+        )
+
+    def _cut(self, batch: Sequence[Submission], orderer: Identity) -> common_pb2.Block:
         number = self._tip.number + 1
-        codes = self._validator.judge(batch)
+        bundle = self._channel.bundle
+        if len(batch) == 1 and isinstance(batch[0].parsed, ConfigTransaction):
+            bundle = configuration(number, batch[0].parsed, self._channel.rules) or bundle
+        return build_block(
+            number,
+            self._tip.header_hash,
+            [submission.envelope for submission in batch],
+            signer=orderer,
+            last_config=bundle.block_number,
+        )
+
+    def _append(self, block: common_pb2.Block, batch: Sequence[Submission]) -> None:
+        number, rules = block.header.number, self._channel.rules
+        examined = self._validator.examine(batch, rules)
         with self._snapshots.view() as committed:
-            owners = self._owners(batch, codes, committed.reader.known([s.tx_id for s in batch if s.tx_id]))
-            state = BlockState(committed, number)
-            for position, submission in enumerate(batch):
-                if codes[position] is ValidationCode.VALID:
-                    rwset = _rwset(submission)
-                    codes[position] = state.check(rwset)
-                    if codes[position] is ValidationCode.VALID:
-                        state.apply(rwset, position)
-            self._hash_state(state)
-        record = self._record(batch, codes, owners, state)
+            due = committed.reader.due(number)
+            validated = validate_block(
+                number,
+                [(item.parsed, found) for item, found in zip(batch, examined, strict=True)],
+                rules,
+                committed,
+                known=committed.reader.known([item.tx_id for item in examined if item.tx_id]),
+                due=due,
+            )
+            self._hash_state(validated.state)
+            touched = due or validated.state.hashed
+            private = self._private_changes(validated, batch, rules, committed) if touched else None
+        record = self._record(block, validated, due=bool(due), private=private)
         self._store.append(record)
         self._tip = record.tip
-        self._snapshots.advance(_rows(state))
-        self._notifier.publish(
-            number + 1,
-            [(tx_id, Outcome(ValidationCode(code), number)) for tx_id, _, code in record.transactions],
-        )
-        valid = codes.count(ValidationCode.VALID)
-        log.info("block %d: %d transactions, %d invalid", number, len(batch), len(batch) - valid)
+        self._time_ns = latest_ns([submission.parsed for submission in batch], self._time_ns)
+        self._publish(validated)
 
-    def _owners(
-        self, batch: Sequence[Submission], codes: list[ValidationCode], known: set[str]
-    ) -> list[tuple[str, int]]:
-        """Mark duplicates; return (transaction id, position) of those that own their id.
+    def _publish(self, validated: ValidatedBlock) -> None:
+        """Let everybody see what was committed."""
+        number, codes = self._tip.number, validated.codes
+        if validated.bundle is not None:
+            self._channel.renew(validated.bundle)
+            log.info("block %d: configuration %d", number, validated.bundle.sequence)
+        self._snapshots.advance(validated.state.rows())
+        outcomes = [(tx_id, Outcome(codes[position], number)) for tx_id, position in validated.owners]
+        self._notifier.publish(number + 1, outcomes)
+        log.info("block %d: %d transactions, %d invalid", number, len(codes), len(codes) - validated.valid)
 
-        An id belongs to the first transaction that its creator has signed, valid or not: what somebody
-        else made of a seen envelope cannot take the id away.
-        """
-        owners: dict[str, int] = {}
-        for position, submission in enumerate(batch):
-            if not submission.authentic:
-                continue
-            if submission.tx_id in known or submission.tx_id in owners:
-                codes[position] = ValidationCode.DUPLICATE_TXID
-            else:
-                owners[submission.tx_id] = position
-        return list(owners.items())
+    def _private_changes(
+        self,
+        validated: ValidatedBlock,
+        batch: Sequence[Submission],
+        rules: ChannelRules,
+        committed: Snapshot,
+    ) -> PrivateChanges:
+        valid = [
+            (position, submission.transaction)
+            for position, submission in enumerate(batch)
+            if validated.codes[position] is ValidationCode.VALID and submission.transaction is not None
+        ]
+        return self._private.changes(validated.state, valid, rules, committed)
 
-    def _hash_state(self, state: BlockState) -> None:
-        for update in state.updates.values():
-            before = state.before(update)
+    def _hash_state(self, state: StateUpdate) -> None:
+        for place, row in state.rows():
+            before = state.before(place)
             if before is not None:
-                self._state_hash.remove(update.namespace, update.key, before.value)
-            if update.value is not None:
-                self._state_hash.add(update.namespace, update.key, update.value)
+                self._state_hash.remove(*place, before.value)
+            if row is not None:
+                self._state_hash.add(*place, row.value)
 
     def _record(
         self,
-        batch: Sequence[Submission],
-        codes: list[ValidationCode],
-        owners: list[tuple[str, int]],
-        state: BlockState,
+        block: common_pb2.Block,
+        validated: ValidatedBlock,
+        *,
+        due: bool,
+        private: PrivateChanges | None,
     ) -> BlockRecord:
-        number = self._tip.number + 1
-        envelopes = [submission.envelope for submission in batch]
-        block = build_block(number, self._tip.header_hash, envelopes, signer=self._orderer)
-        verdicts = bytes(codes)
+        number, state = block.header.number, validated.state
+        verdicts = bytes(validated.codes)
         self._commit_hash = commit_hash(self._commit_hash, verdicts, state.updates.values())
         seal(block, verdicts, self._commit_hash)
         residue = self._state_hash.residue()
+        header = block.header
         tip = Tip(
             number,
-            header_hash(number, self._tip.header_hash, block.header.data_hash),
+            header_hash(number, header.previous_hash, header.data_hash),
             digest_of_residue(residue),
             residue,
             block.SerializeToString(),
         )
-        updates = state.updates.values()
+        rows = list(state.rows())
         return BlockRecord(
             tip,
-            [(tx_id, position, codes[position]) for tx_id, position in owners],
-            [(u.namespace, u.key, u.value, u.version.tx) for u in updates if u.value is not None],
-            [(u.namespace, u.key) for u in updates if u.value is None],
+            [(tx_id, position, validated.codes[position]) for tx_id, position in validated.owners],
+            [(*place, row.value, row.version.tx, row.metadata) for place, row in rows if row is not None],
+            [place for place, row in rows if row is None],
             state.changes,
+            state.expiries,
+            due,
+            private,
         )
-
-
-def _rwset(submission: Submission) -> tuple[NamespaceRwset, ...]:
-    return () if submission.transaction is None else submission.transaction.rwset
-
-
-def _rows(state: BlockState) -> list[tuple[StateKey, Row | None]]:
-    return [
-        (place, None if update.value is None else Row(update.value, update.version))
-        for place, update in state.updates.items()
-    ]

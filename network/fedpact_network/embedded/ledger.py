@@ -14,7 +14,7 @@ from fedpact_network.embedded.node import EmbeddedNode
 
 if TYPE_CHECKING:
     from fedpact.gateway.local_server import LocalServer
-    from fedpact.wire.config import ChannelConfig
+    from fedpact.wire.bundle import Bundle
 
 
 class EmbeddedLedger:
@@ -36,12 +36,12 @@ class EmbeddedLedger:
     @property
     def channel_id(self) -> str:
         """The channel it holds."""
-        return self.node.config.channel_id
+        return self.node.channel.id
 
     @property
-    def config(self) -> ChannelConfig:
-        """The channel's configuration, as in the genesis block."""
-        return self.node.config
+    def bundle(self) -> Bundle:
+        """The channel's configuration in force."""
+        return self.node.channel.bundle
 
     def transport(self) -> GatewayHandler:
         """Return a transport for clients in this process."""

@@ -12,21 +12,23 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fabric_protos.common import common_pb2
 
 from fedpact.identity import IdentityCode, IdentityError
+from fedpact.wire.bundle import Bundle
 from fedpact.wire.commits import ValidationCode
-from fedpact.wire.config import ChannelConfig
 from fedpact.wire.membership import Membership
+from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.committer import Committer
-from fedpact_network.embedded.endorser import ChannelRules, Endorser, Executable
+from fedpact_network.embedded.endorser import Endorser, Executable
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
 from fedpact_network.embedded.keys import NodeKeys
 from fedpact_network.embedded.notifier import Notifier, Outcome
 from fedpact_network.embedded.orderer import Orderer, Sequencer
 from fedpact_network.embedded.own_signatures import OwnSignatures
+from fedpact_network.embedded.private_commit import PrivateData, PrivateSource
 from fedpact_network.embedded.snapshots import Snapshots
 from fedpact_network.embedded.state_cache import StateCache
 from fedpact_network.embedded.store import Store
@@ -45,16 +47,18 @@ class NodeSettings:
 
     Attributes
     ----------
-    config : the channel's configuration, from the genesis block.
+    bundle : the channel's configuration in force.
     keys : whom the node plays.
     chaincodes : what can be called, by name.
     clock_ns : nanoseconds since 1970.
+    private : where the committer finds the content of private data; nowhere by default.
     """
 
-    config: ChannelConfig
+    bundle: Bundle
     keys: NodeKeys
     chaincodes: Mapping[str, Executable]
     clock_ns: Callable[[], int]
+    private: PrivateSource = field(default=lambda _: ())
 
 
 class EmbeddedNode:
@@ -68,9 +72,8 @@ class EmbeddedNode:
 
     Attributes
     ----------
-    config : the channel's configuration.
+    channel : the rules in force.
     endorser : executes proposals.
-    membership : who belongs to the channel.
     notifier : tells what became of transactions.
     snapshots : the committed state.
 
@@ -81,11 +84,8 @@ class EmbeddedNode:
     """
 
     def __init__(self, store: Store, settings: NodeSettings, *, orderer: Orderer | None = None) -> None:
-        config, keys = settings.config, settings.keys
-        self.config = config
-        self.membership = config.membership(clock=lambda: self.now_s)
-        policy = config.endorsement_policy
-        own = OwnSignatures()
+        keys, own = settings.keys, OwnSignatures()
+        self.channel = Channel(settings.bundle, lambda: self.now_s)
         self._store = store
         self._clock_ns = settings.clock_ns
         self._process = os.getpid()
@@ -94,17 +94,30 @@ class EmbeddedNode:
         self.snapshots = Snapshots(store, StateCache())
         self.notifier = Notifier(self.snapshots.height)
         self.endorser = Endorser(
-            ChannelRules(config, self.membership, policy),
+            self.channel,
             peers=keys.peers,
             chaincodes=settings.chaincodes,
             snapshots=self.snapshots,
             own=own,
             clock_ns=settings.clock_ns,
         )
-        self._validator = Validator(config.channel_id, self.membership, policy, own)
-        self._committer = Committer(store, self.snapshots, self._validator, self.notifier, keys.orderer)
-        self._orderer = Sequencer(config.batch) if orderer is None else orderer
+        self._validator = Validator(self.channel, own)
+        self._committer = Committer(
+            store,
+            self.snapshots,
+            self.channel,
+            self._validator,
+            self.notifier,
+            PrivateData(keys.peers, settings.private),
+        )
+        self._signer = keys.orderer
+        self._orderer = self._sequencer() if orderer is None else orderer
         self._orderer.start(self._deliver)
+
+    @property
+    def membership(self) -> Membership:
+        """Who belongs to the channel now."""
+        return self.channel.rules.membership
 
     @property
     def now_s(self) -> float:
@@ -128,13 +141,13 @@ class EmbeddedNode:
         """
         check_process(self._process)
         self.notifier.check()
-        if len(envelope) > self.config.batch.absolute_max_bytes:
+        if len(envelope) > self.channel.bundle.batch.absolute_max_bytes:
             raise Refusal(RefusalCode.TOO_LARGE, f"an envelope of {len(envelope)} bytes")
         submission = Submission.read(envelope)
         transaction = submission.transaction
         if transaction is None:
             raise Refusal(RefusalCode.MALFORMED, str(submission.error))
-        if transaction.channel_id != self.config.channel_id:
+        if transaction.channel_id != self.channel.id:
             raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {transaction.channel_id[:128]!r} here")
         self._authenticate(submission)
         committed = self.notifier.recent(submission.tx_id)
@@ -185,9 +198,14 @@ class EmbeddedNode:
         self.snapshots.close()
         self._store.close()
 
+    def _sequencer(self) -> Sequencer:
+        sequencer = Sequencer(self.channel.bundle.batch)
+        self.channel.on_renewal(lambda bundle: sequencer.renew(bundle.batch))
+        return sequencer
+
     def _deliver(self, batch: Sequence[Submission]) -> None:
         try:
-            self._committer.commit(batch)
+            self._committer.commit(batch, self._signer)
         except Exception:
             self.notifier.stop("the node's database failed; nothing more is committed")
             raise
@@ -196,7 +214,7 @@ class EmbeddedNode:
         """Refuse forged and expired creators, and expired endorsers, before they cost a block anything."""
         now_s = self.now_s
         try:
-            self._validator.authenticate(submission, at_s=now_s)
+            self._validator.authenticate(submission, now_s)
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
         transaction = submission.transaction

@@ -90,6 +90,11 @@ class Sequencer:
                 self._sleeping = False
                 self._changed.notify()
 
+    def renew(self, rules: BatchRules) -> None:
+        """Cut the next blocks by other rules."""
+        with self._changed:
+            self._batcher.rules = rules
+
     def holds(self, tx_id: str) -> bool:
         """Whether an envelope was taken and its block is not committed yet."""
         return tx_id in self._held

@@ -10,8 +10,17 @@ from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection, RootTransaction
 
 from fedpact.ledger import Counts
+from fedpact.validation import Expiry, HashedKey
 from fedpact.wire.rwsets import Row, Version
-from fedpact_network.embedded.schema import BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS
+from fedpact_network.embedded.schema import (
+    BLOCKS,
+    COUNTS,
+    EXPIRIES,
+    HISTORY,
+    PRIVATE_STATE,
+    STATE,
+    TRANSACTIONS,
+)
 
 PAGE_ROWS = 512
 """Rows that a scan fetches at a time."""
@@ -26,14 +35,25 @@ class Place(NamedTuple):
 
 
 _S, _T, _B, _H = STATE.c, TRANSACTIONS.c, BLOCKS.c, HISTORY.c
-_GET = select(_S.value, _S.block, _S.position).where(
+_P, _E = PRIVATE_STATE.c, EXPIRIES.c
+_GET = select(_S.value, _S.block, _S.position, _S.metadata).where(
     _S.namespace == bindparam("ns"), _S.key == bindparam("k")
 )
-_FROM = select(_S.key, _S.value, _S.block, _S.position).where(
+_FROM = select(_S.key, _S.value, _S.block, _S.position, _S.metadata).where(
     _S.namespace == bindparam("ns"), _S.key >= bindparam("start")
 )
 _SCAN = _FROM.order_by(_S.key).limit(PAGE_ROWS)
 _SCAN_TO = _FROM.where(_S.key < bindparam("end")).order_by(_S.key).limit(PAGE_ROWS)
+_OF_COLLECTION = (_P.namespace == bindparam("ns"), _P.collection == bindparam("collection"))
+_PRIVATE = select(_P.value, _P.block, _P.position).where(*_OF_COLLECTION, _P.key == bindparam("k"))
+_PRIVATE_FROM = select(_P.key, _P.value, _P.block, _P.position).where(
+    *_OF_COLLECTION, _P.key >= bindparam("start")
+)
+_PRIVATE_SCAN = _PRIVATE_FROM.order_by(_P.key).limit(PAGE_ROWS)
+_PRIVATE_SCAN_TO = _PRIVATE_FROM.where(_P.key < bindparam("end")).order_by(_P.key).limit(PAGE_ROWS)
+_DUE = select(_E.expires_block, _E.namespace, _E.collection, _E.key_hash, _E.block, _E.position).where(
+    _E.expires_block <= bindparam("n")
+)
 _PLACE = select(_T.block, _T.position, _T.code).where(_T.tx_id == bindparam("id"))
 _KNOWN = select(_T.tx_id).where(_T.tx_id.in_(bindparam("ids", expanding=True)))
 _HEIGHT = select(func.max(_B.number))
@@ -108,22 +128,38 @@ class Reader:
         """Return the row of a key."""
         with self._lock:
             found = self._get.first(ns=namespace, k=key.encode())
-        return None if found is None else Row(found[0], Version(found[1], found[2]))
+        return None if found is None else Row(found[0], Version(found[1], found[2]), found[3] or b"")
 
     def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Row]]:
         """Yield (key, row) with start <= key < end in key order; an empty end is unbounded."""
-        position = start.encode()
-        statement, bounds = (_SCAN_TO, {"end": end.encode()}) if end else (_SCAN, {})
-        while True:
-            with self._lock:
-                page = self._connection.execute(
-                    statement, {"ns": namespace, "start": position, **bounds}
-                ).fetchall()
-            for key, value, block, tx in page:
-                yield key.decode(), Row(value, Version(block, tx))
-            if len(page) < PAGE_ROWS:
-                return
-            position = page[-1][0] + b"\x00"
+        for key, value, block, tx, metadata in self._pages(
+            _SCAN_TO if end else _SCAN, start, end, ns=namespace
+        ):
+            yield key.decode(), Row(value, Version(block, tx), metadata or b"")
+
+    def private(self, namespace: str, collection: str, key: str) -> Row | None:
+        """Return a private row, if this node holds it."""
+        names = {"ns": namespace, "collection": collection, "k": key.encode()}
+        with self._lock:
+            found = self._connection.execute(_PRIVATE, names).fetchone()
+        return None if found is None else Row(found[0], Version(found[1], found[2]))
+
+    def scan_private(
+        self, namespace: str, collection: str, start: str, end: str
+    ) -> Iterator[tuple[str, Row]]:
+        """Yield (key, row) of the private rows held here, bounds as for `scan`."""
+        statement = _PRIVATE_SCAN_TO if end else _PRIVATE_SCAN
+        for key, value, block, tx in self._pages(statement, start, end, ns=namespace, collection=collection):
+            yield key.decode(), Row(value, Version(block, tx))
+
+    def due(self, number: int) -> list[Expiry]:
+        """Return the private rows that the commit of a block may have to remove."""
+        with self._lock:
+            found = self._connection.execute(_DUE, {"n": number}).fetchall()
+        return [
+            Expiry(expires, HashedKey(namespace, collection, key_hash), Version(block, tx))
+            for expires, namespace, collection, key_hash, block, tx in found
+        ]
 
     def changes(self, namespace: str, key: str) -> Iterator[Version]:
         """Yield the transactions that changed a key, newest first."""
@@ -170,3 +206,15 @@ class Reader:
         with self._lock:
             digest: bytes | None = self._connection.execute(_STATE_HASH, {"n": number}).scalar()
         return digest
+
+    def _pages(self, statement: Select[Any], start: str, end: str, **names: str) -> Iterator[Sequence[Any]]:
+        """Yield rows page by page; the first column is the key."""
+        position = start.encode()
+        bounds = {"end": end.encode()} if end else {}
+        while True:
+            with self._lock:
+                page = self._connection.execute(statement, {**names, "start": position, **bounds}).fetchall()
+            yield from page
+            if len(page) < PAGE_ROWS:
+                return
+            position = page[-1][0] + b"\x00"

@@ -10,6 +10,8 @@ from fabric_protos.common import common_pb2
 from google.protobuf.message import DecodeError
 
 from fedpact.wire.blocks import ParsedBlock, data_hash, parse_block
+from fedpact.wire.bundle import Bundle
+from fedpact.wire.commits import ValidationCode
 from fedpact.wire.config import ChannelConfig
 from fedpact.wire.errors import WireError
 from fedpact.wire.state_hash import StateHash, digest_of_residue
@@ -29,8 +31,8 @@ def found(store: Store, config: ChannelConfig) -> None:
     store.create(BlockRecord(Tip(0, parsed.hash, digest_of_residue(residue), residue, data)))
 
 
-def recover(store: Store) -> ChannelConfig:
-    """Upgrade an older layout, check the last block and read the configuration from the first one.
+def recover(store: Store) -> Bundle:
+    """Upgrade an older layout, check the last block and read the configuration that is in force.
 
     Raises
     ------
@@ -45,9 +47,20 @@ def recover(store: Store) -> ChannelConfig:
         raise DamagedLedgerError("there is no genesis block")
     _check(tip, store)
     try:
-        return ChannelConfig.from_block(common_pb2.Block.FromString(store.block(0)))
+        return Bundle.from_block(common_pb2.Block.FromString(store.block(_last_config(tip, store))))
     except (ValueError, DecodeError) as error:
-        raise DamagedLedgerError(f"the genesis block cannot be read: {error}") from error
+        raise DamagedLedgerError(f"the configuration cannot be read: {error}") from error
+
+
+def _last_config(tip: Tip, store: Store) -> int:
+    """Return the block of the configuration in force; an orderer may have named one that was not valid."""
+    number = _parse(tip.data, tip.number).last_config
+    while number:
+        block = _parse(store.block(number), number)
+        if block.filter == bytes([ValidationCode.VALID]):
+            break
+        number = min(number - 1, _parse(store.block(number - 1), number - 1).last_config)
+    return number
 
 
 def _check(tip: Tip, store: Store) -> None:

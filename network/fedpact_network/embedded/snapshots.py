@@ -12,12 +12,13 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from fedpact.wire.commits import StateKey
 from fedpact.wire.rwsets import Row
 from fedpact_chaincode.stub import KeyModification
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
 from fedpact_network.embedded.history import history
 from fedpact_network.embedded.reader import Place, Reader
-from fedpact_network.embedded.state_cache import StateCache, StateKey
+from fedpact_network.embedded.state_cache import StateCache
 from fedpact_network.embedded.store import Store
 
 _DRAIN_S = 0.1
@@ -55,6 +56,16 @@ class Snapshot:
     def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Row]]:
         """Yield (key, row) with start <= key < end in key order; an empty end is unbounded."""
         return self.reader.scan(namespace, start, end)
+
+    def private(self, namespace: str, collection: str, key: str) -> Row | None:
+        """Return a private row, if this node holds it."""
+        return self.reader.private(namespace, collection, key)
+
+    def scan_private(
+        self, namespace: str, collection: str, start: str, end: str
+    ) -> Iterator[tuple[str, Row]]:
+        """Yield (key, row) of the private rows held here, bounds as for `scan`."""
+        return self.reader.scan_private(namespace, collection, start, end)
 
     def history(self, namespace: str, key: str) -> Iterator[KeyModification]:
         """Yield the changes of a key, newest first."""

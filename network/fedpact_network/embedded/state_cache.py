@@ -11,10 +11,8 @@ import threading
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from fedpact.wire.commits import StateKey
 from fedpact.wire.rwsets import Row
-
-StateKey = tuple[str, str]
-"""Namespace and key."""
 
 _OVERHEAD_BYTES = 400  # of one entry: tuples, dictionary slot, texts
 
@@ -73,5 +71,5 @@ class StateCache:
 
 
 def _cost(key: StateKey, entry: Entry) -> int:
-    value = 0 if entry.row is None else len(entry.row.value)
+    value = 0 if entry.row is None else len(entry.row.value) + len(entry.row.metadata)
     return _OVERHEAD_BYTES + len(key[1]) + value

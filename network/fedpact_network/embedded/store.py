@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select
 
+from fedpact.validation import Expiry
 from fedpact_network.embedded import layout
 from fedpact_network.embedded.database import Database, upsert
+from fedpact_network.embedded.private_commit import PrivateChanges
+from fedpact_network.embedded.private_tables import write_private
 from fedpact_network.embedded.reader import Reader
-from fedpact_network.embedded.schema import BLOCKS, HISTORY, STATE, TRANSACTIONS
+from fedpact_network.embedded.schema import BLOCKS, EXPIRIES, HISTORY, PRIVATE_STATE, STATE, TRANSACTIONS
 
 
 class Tip(NamedTuple):
@@ -32,16 +35,22 @@ class BlockRecord:
     ----------
     tip : the block itself.
     transactions : (transaction id, position, code) of those that own their id.
-    puts : (namespace, key, value, position) of every key the block leaves changed.
+    puts : (namespace, key, value, position, metadata) of every key the block leaves changed.
     deletes : (namespace, key) of every key it leaves removed.
     changes : (namespace, key, position) of every valid write, for the history.
+    expiries : private rows that go with later blocks.
+    due : whether earlier blocks' expiries have their time now.
+    private : what the tables of private data are changed by.
     """
 
     tip: Tip
     transactions: Sequence[tuple[str, int, int]] = ()
-    puts: Sequence[tuple[str, str, bytes, int]] = ()
+    puts: Sequence[tuple[str, str, bytes, int, bytes]] = ()
     deletes: Sequence[tuple[str, str]] = ()
     changes: Sequence[tuple[str, str, int]] = ()
+    expiries: Sequence[Expiry] = ()
+    due: bool = False
+    private: PrivateChanges | None = None
 
 
 _INSERT_BLOCK = insert(BLOCKS)
@@ -49,6 +58,7 @@ _INSERT_TRANSACTION = insert(TRANSACTIONS)
 _INSERT_CHANGE = insert(HISTORY)
 _PUT = upsert(STATE)
 _DELETE = delete(STATE).where(STATE.c.namespace == bindparam("ns"), STATE.c.key == bindparam("k"))
+_EXPIRED = delete(EXPIRIES).where(EXPIRIES.c.expires_block <= bindparam("n"))
 _BLOCK = select(BLOCKS.c.data).where(BLOCKS.c.number == bindparam("n"))
 _TIP = select(*[BLOCKS.c[name] for name in Tip._fields]).order_by(BLOCKS.c.number.desc()).limit(1)
 
@@ -63,7 +73,10 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._writer = database.engine.connect()
+        self._writer = database.connect()
+        # Of two versions of a key that end together only the later one is there still.
+        self._expire = upsert(EXPIRIES)
+        self._put_private = upsert(PRIVATE_STATE)
 
     def create(self, genesis: BlockRecord) -> None:
         """Make the tables and store the genesis block, in one transaction."""
@@ -90,12 +103,17 @@ class Store:
 
     def append(self, record: BlockRecord) -> None:
         """Commit a block and everything it changes; all of it or nothing."""
+        self._database.check()
         with self._writer.begin():
             self._write(record)
 
     def reader(self) -> Reader:
         """Open another reader."""
-        return Reader(self._database.engine.connect())
+        return Reader(self._database.connect(snapshot=True))
+
+    def when_lost(self, tell: Callable[[], None]) -> None:
+        """Have somebody told, once and from another thread, that the database is not this node's any more."""
+        self._database.when_lost(tell)
 
     def must_checkpoint(self) -> bool:
         """Whether the database's log should be folded in soon."""
@@ -110,6 +128,11 @@ class Store:
         self._writer.close()
         self._database.close()
 
+    def discard(self) -> None:
+        """Remove what making the database made, and release it."""
+        self._writer.close()
+        self._database.discard()
+
     def _write(self, record: BlockRecord) -> None:
         execute, number = self._writer.execute, record.tip.number
         execute(_INSERT_BLOCK, record.tip._asdict())
@@ -121,8 +144,15 @@ class Store:
             execute(_INSERT_TRANSACTION, rows)
         if record.puts:
             puts = [
-                {"namespace": ns, "key": key.encode(), "value": value, "block": number, "position": position}
-                for ns, key, value, position in record.puts
+                {
+                    "namespace": ns,
+                    "key": key.encode(),
+                    "value": value,
+                    "block": number,
+                    "position": position,
+                    "metadata": metadata or None,
+                }
+                for ns, key, value, position, metadata in record.puts
             ]
             execute(_PUT, puts)
         if record.deletes:
@@ -133,3 +163,14 @@ class Store:
                 for ns, key, position in record.changes
             ]
             execute(_INSERT_CHANGE, changes)
+        if record.due:
+            execute(_EXPIRED, {"n": number})
+        if record.expiries:
+            execute(self._expire, [_expiry(item) for item in record.expiries])
+        if record.private is not None:
+            write_private(self._writer, self._put_private, number, record.private)
+
+
+def _expiry(item: Expiry) -> dict[str, object]:
+    block, key, version = item
+    return {"expires_block": block, **key._asdict(), "block": version.block, "position": version.tx}

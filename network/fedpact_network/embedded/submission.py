@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fedpact.wire.commits import ValidationCode
-from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
+from fedpact.validation import Parsed, parse
+from fedpact.wire.envelopes import ParsedTransaction
 from fedpact.wire.errors import WireError
 
 
@@ -16,28 +16,28 @@ class Submission:
     Attributes
     ----------
     envelope : serialised `common.Envelope`, as it goes into the block.
-    transaction : its content; None where it is malformed.
-    error : why it is malformed.
-    tx_id : the transaction's id; empty where the envelope is malformed.
+    parsed : its content, or why it is malformed: it may have been ordered all the same.
+    tx_id : the transaction's id; empty where the envelope is none of a contract.
     authentic : the creator's signature over exactly this payload has been verified in this process.
     """
 
     envelope: bytes
-    transaction: ParsedTransaction | None
-    error: WireError | None = None
+    parsed: Parsed
     tx_id: str = ""
     authentic: bool = False
 
     @classmethod
     def read(cls, envelope: bytes) -> Submission:
-        """Parse an envelope; a malformed one is kept, because it may have been ordered already."""
-        try:
-            transaction = parse_envelope(envelope)
-            return cls(envelope, transaction, tx_id=transaction.transaction_id)
-        except WireError as error:
-            return cls(envelope, None, error)
+        """Parse an envelope; raises nothing."""
+        parsed = parse(envelope)
+        return cls(envelope, parsed, parsed.transaction_id if isinstance(parsed, ParsedTransaction) else "")
 
     @property
-    def malformed(self) -> ValidationCode:
-        """The verdict on a malformed envelope; VALID for others."""
-        return ValidationCode.VALID if self.error is None else ValidationCode.of(self.error)
+    def transaction(self) -> ParsedTransaction | None:
+        """The transaction of a contract that it is; None for anything else."""
+        return self.parsed if isinstance(self.parsed, ParsedTransaction) else None
+
+    @property
+    def error(self) -> WireError | None:
+        """Why it is malformed; None where it is not."""
+        return self.parsed if isinstance(self.parsed, WireError) else None

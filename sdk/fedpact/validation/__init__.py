@@ -4,7 +4,7 @@ Pure: a function of the chain. `parse` and `examine` look at one envelope each, 
 `validate_block` takes them together with the state.
 """
 
-from fedpact.validation.block import ValidatedBlock, block_to_live, validate_block
+from fedpact.validation.block import ValidatedBlock, block_to_live, configuration, validate_block
 from fedpact.validation.channel_rules import ChannelRules, Committed
 from fedpact.validation.examination import Examined, Known, examine
 from fedpact.validation.orderers import BlockError, check_block, signature_fault
@@ -25,6 +25,7 @@ __all__ = [
     "ValidatedBlock",
     "block_to_live",
     "check_block",
+    "configuration",
     "examine",
     "latest_ns",
     "parse",

@@ -60,8 +60,7 @@ class ValidatedBlock:
 
 def validate_block(
     number: int,
-    transactions: Sequence[Parsed],
-    examined: Sequence[Examined],
+    envelopes: Sequence[tuple[Parsed, Examined]],
     rules: ChannelRules,
     committed: Committed,
     *,
@@ -73,28 +72,32 @@ def validate_block(
     Parameters
     ----------
     number : of the block.
-    transactions : its envelopes, parsed.
-    examined : what `examine` says about each.
+    envelopes : each parsed, and what `examine` says about it.
     rules : of the configuration in force. What it remembers of definitions must come from blocks before.
     committed : the rows as the block before left them.
     known : those of the transactions' ids that earlier blocks used.
     due : what expires with this block, as earlier blocks' `expiries` said.
     """
-    if len(transactions) == 1 and isinstance(transactions[0], ConfigTransaction):
-        return _configuration(number, transactions[0], rules, StateUpdate(committed, number), due)
-    codes = [item.code for item in examined]
-    owners = _owners(examined, known, codes)
+    if len(envelopes) == 1 and isinstance(envelopes[0][0], ConfigTransaction):
+        state, bundle = StateUpdate(committed, number), configuration(number, envelopes[0][0], rules)
+        state.expire(due)
+        invalid = ValidationCode.INVALID_CONFIG_TRANSACTION
+        return ValidatedBlock((invalid if bundle is None else ValidationCode.VALID,), (), state, bundle)
+    codes = [item.code for _, item in envelopes]
+    owners = _owners(envelopes, known, codes)
     policies = EndorsementPolicies(rules, committed)
     state = StateUpdate(committed, number)
-    for position, transaction in enumerate(transactions):
+    for position, (transaction, item) in enumerate(envelopes):
+        if codes[position] is not ValidationCode.VALID:
+            continue
+        if not isinstance(transaction, ParsedTransaction):
+            codes[position] = ValidationCode.INVALID_CONFIG_TRANSACTION
+            continue
+        codes[position] = policies.judge(transaction, item.endorsers)
         if codes[position] is ValidationCode.VALID:
-            codes[position] = (
-                _judged(transaction, examined[position], policies, committed, state)
-                if isinstance(transaction, ParsedTransaction)
-                else ValidationCode.INVALID_CONFIG_TRANSACTION
-            )
-            if codes[position] is ValidationCode.VALID and isinstance(transaction, ParsedTransaction):
-                state.apply(transaction.rwset, position)
+            codes[position] = conflict(transaction.rwset, committed, state)
+        if codes[position] is ValidationCode.VALID:
+            state.apply(transaction.rwset, position)
     _schedule(state, rules, committed)
     state.expire(due)
     if any(namespace == LIFECYCLE for namespace, _ in state.updates):
@@ -103,11 +106,11 @@ def validate_block(
 
 
 def _owners(
-    examined: Sequence[Examined], known: Collection[str], codes: list[ValidationCode]
+    envelopes: Sequence[tuple[Parsed, Examined]], known: Collection[str], codes: list[ValidationCode]
 ) -> dict[str, int]:
     """Mark duplicates; return who owns which id."""
     owners: dict[str, int] = {}
-    for position, item in enumerate(examined):
+    for position, (_, item) in enumerate(envelopes):
         if not item.tx_id:
             continue
         if item.tx_id in known or item.tx_id in owners:
@@ -115,17 +118,6 @@ def _owners(
         else:
             owners[item.tx_id] = position
     return owners
-
-
-def _judged(
-    transaction: ParsedTransaction,
-    examined: Examined,
-    policies: EndorsementPolicies,
-    committed: Committed,
-    state: StateUpdate,
-) -> ValidationCode:
-    code = policies.judge(transaction, examined.endorsers)
-    return conflict(transaction.rwset, committed, state) if code is ValidationCode.VALID else code
 
 
 def _schedule(state: StateUpdate, rules: ChannelRules, committed: Committed) -> None:
@@ -151,18 +143,11 @@ def block_to_live(rules: ChannelRules, committed: Committed, namespace: str, col
     return 0 if found is None else found.block_to_live
 
 
-def _configuration(
-    number: int,
-    transaction: ConfigTransaction,
-    rules: ChannelRules,
-    state: StateUpdate,
-    due: Iterable[Expiry],
-) -> ValidatedBlock:
+def configuration(number: int, transaction: ConfigTransaction, rules: ChannelRules) -> Bundle | None:
+    """Return what a transaction, alone in block `number`, puts in force; None where it is invalid."""
     from fedpact.wire.config_update import ConfigUpdateError, next_bundle
 
-    state.expire(due)
     try:
-        bundle = next_bundle(rules.bundle, transaction.envelope, number)
+        return next_bundle(rules.bundle, transaction.envelope, number)
     except ConfigUpdateError:
-        return ValidatedBlock((ValidationCode.INVALID_CONFIG_TRANSACTION,), (), state)
-    return ValidatedBlock((ValidationCode.VALID,), (), state, bundle)
+        return None

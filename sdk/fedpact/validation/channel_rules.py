@@ -66,6 +66,10 @@ class ChannelRules:
         self._definitions[name] = found
         return found
 
+    def undefined(self, name: str) -> Definition:
+        """Return what holds for a chaincode that nobody has defined: the channel's policy, any version."""
+        return Definition(name, 0, "", self.endorsement)
+
     def forget_definitions(self) -> None:
         """Read definitions again from now on."""
         self._definitions.clear()

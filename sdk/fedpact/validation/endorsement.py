@@ -19,10 +19,8 @@ from fedpact.wire.definitions import Definition, DefinitionError, find_collectio
 from fedpact.wire.envelopes import ParsedTransaction
 from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Member
-from fedpact.wire.policies import PolicyError
-from fedpact.wire.policy_language import Rule
+from fedpact.wire.policies import Policy, PolicyError
 from fedpact.wire.rwsets import VALIDATION_PARAMETER, NamespaceRwset, decode_metadata, hashed_namespace
-from fedpact.wire.signature_policies import rule_of, satisfies
 
 
 class EndorsementPolicies:
@@ -52,7 +50,7 @@ class EndorsementPolicies:
         except DefinitionError:
             return ValidationCode.INVALID_CHAINCODE
         if found is None:
-            definition = Definition(called, 0, "", self._rules.endorsement)
+            definition = self._rules.undefined(called)
         elif found.version != transaction.chaincode_version:
             return ValidationCode.EXPIRED_CHAINCODE
         else:
@@ -106,7 +104,8 @@ class _Judged:
                 return ValidationCode.ENDORSEMENT_POLICY_FAILURE
         for collection in rwset.collections:
             hashes = hashed_namespace(namespace, collection.collection)
-            written_keys = [item.key_hash for item in (*collection.writes, *collection.metadata)]
+            written_keys = [item.key_hash for item in collection.writes]
+            written_keys += [item.key_hash for item in collection.metadata]
             if not all(self._allowed((hashes, key.hex()), collection.collection) for key in written_keys):
                 return ValidationCode.ENDORSEMENT_POLICY_FAILURE
         return ValidationCode.VALID
@@ -125,8 +124,8 @@ class _Judged:
         parameter = _parameter(row.metadata) if row is not None and row.metadata else b""
         if not parameter:
             return self._fallback(collection)
-        rule = _rule(parameter)
-        if rule is None or not satisfies(rule, self._endorsers):
+        policy = _policy(parameter)
+        if policy is None or not policy.satisfied_by(self._endorsers):
             return False
         self._some = True
         return True
@@ -164,9 +163,9 @@ def _parameter(metadata: bytes) -> bytes:
 
 
 @lru_cache(1024)
-def _rule(parameter: bytes) -> Rule | None:
-    """Return the rule of a serialised `common.SignaturePolicyEnvelope`; None where it is no such thing."""
+def _policy(parameter: bytes) -> Policy | None:
+    """Return the policy of a serialised `common.SignaturePolicyEnvelope`; None where it is no such thing."""
     try:
-        return rule_of(policies_pb2.SignaturePolicyEnvelope.FromString(parameter))
-    except (DecodeError, PolicyError, ValueError):
+        return Policy.from_envelope(policies_pb2.SignaturePolicyEnvelope.FromString(parameter))
+    except (DecodeError, PolicyError):
         return None

@@ -114,4 +114,4 @@ def _endorser(
             member = rules.membership.verify(endorser, message, signature, moment)
     except IdentityError:
         return None
-    return member if "peer" in member.ou else None
+    return member if "peer" in member.roles else None

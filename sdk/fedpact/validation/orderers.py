@@ -22,8 +22,8 @@ def check_block(
     rules : of the configuration in force before it.
     number : the one it must have.
     previous_hash : header hash of the block before.
-    at_s : when its signers must be valid, seconds since 1970: the latest time that a transaction of this or an
-        earlier block claims.
+    at_s : when its signers must be valid, seconds since 1970: the latest time that a transaction of this or
+        an earlier block claims.
 
     Raises
     ------

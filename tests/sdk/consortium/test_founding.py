@@ -40,10 +40,10 @@ def test_every_secret_is_readable_by_its_owner_only(tmp_path: Path) -> None:
 def test_the_ledger_has_no_keys_and_knows_its_rules(tmp_path: Path) -> None:
     rules = FoundingRules(endorsement="OR('AlphaMSP.peer')", council=(3, 4))
     _, ledger = found(tmp_path / "home", TWO, rules=rules)
-    config = ledger.config
+    bundle = ledger.bundle
     ledger.close()
     assert Consortium.open(tmp_path / "home").council == (3, 4)
-    assert config.endorsement == "OR('AlphaMSP.peer')"
+    assert bundle.endorsement_policy.text == "OR('AlphaMSP.peer')"
     assert b"PRIVATE KEY" not in (tmp_path / "home" / "ledger.db").read_bytes()
 
 

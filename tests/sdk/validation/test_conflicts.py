@@ -3,9 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fedpact.validation.conflicts import conflict
+from fedpact.validation.state_update import StateUpdate
 from fedpact.wire.commits import ValidationCode
+from fedpact.wire.range_digests import range_digest
 from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Read, Row, Version, Write
-from fedpact_network.embedded.conflicts import BlockState
 
 KEYS = ["a", "b", "c", "d"]
 KEY = st.sampled_from(KEYS)
@@ -69,16 +71,16 @@ def test_a_transaction_is_valid_exactly_if_it_would_read_the_same_again(steps):
             continue
         number = len(states)
         committed = states[-1]
-        block = BlockState(committed, number)
+        block = StateUpdate(committed, number)
         model = Rows(committed)
         for position, (calls, rwset) in enumerate(pending):
-            verdict = block.check([rwset])
+            verdict = conflict([rwset], committed, block)
             now = simulate(model, *calls)
             # One difference: Fabric asks whether the block touched a key that was read, not how.
             touched = any(("ns", read.key) in block.updates for read in rwset.reads)
-            conflict = touched or now.reads != rwset.reads
-            assert (verdict is ValidationCode.MVCC_READ_CONFLICT) == conflict
-            if not conflict:
+            stale = touched or now.reads != rwset.reads
+            assert (verdict is ValidationCode.MVCC_READ_CONFLICT) == stale
+            if not stale:
                 same = reads_the_same(model, calls[1], rwset)
                 assert verdict is (ValidationCode.VALID if same else ValidationCode.PHANTOM_READ_CONFLICT)
             if verdict is ValidationCode.VALID:
@@ -95,19 +97,45 @@ def test_a_transaction_is_valid_exactly_if_it_would_read_the_same_again(steps):
         pending = []
 
 
+def check(block, committed, **parts):
+    namespace = parts.pop("namespace", "ns")
+    return conflict([NamespaceRwset(namespace, **parts)], committed, block)
+
+
 def test_a_key_that_was_absent_and_that_the_block_removed_conflicts_as_in_fabric():
-    block = BlockState(Rows(), 1)
+    rows = Rows()
+    block = StateUpdate(rows, 1)
     block.apply([NamespaceRwset("ns", writes=(Write("a", None),))], 0)
-    verdict = block.check([NamespaceRwset("ns", reads=(Read("a", None),))])
-    assert verdict is ValidationCode.MVCC_READ_CONFLICT
+    assert check(block, rows, reads=(Read("a", None),)) is ValidationCode.MVCC_READ_CONFLICT
 
 
 def test_namespaces_are_apart():
-    block = BlockState(Rows(), 1)
+    rows = Rows()
+    block = StateUpdate(rows, 1)
     block.apply([NamespaceRwset("one", writes=(Write("a", b"1"),))], 0)
-    assert block.check([NamespaceRwset("other", reads=(Read("a", None),))]) is ValidationCode.VALID
+    assert check(block, rows, namespace="other", reads=(Read("a", None),)) is ValidationCode.VALID
     query = RangeQuery("a", "b", True, ())
-    assert block.check([NamespaceRwset("other", range_queries=(query,))]) is ValidationCode.VALID
-    assert (
-        block.check([NamespaceRwset("one", range_queries=(query,))]) is ValidationCode.PHANTOM_READ_CONFLICT
-    )
+    assert check(block, rows, namespace="other", range_queries=(query,)) is ValidationCode.VALID
+    verdict = check(block, rows, namespace="one", range_queries=(query,))
+    assert verdict is ValidationCode.PHANTOM_READ_CONFLICT
+
+
+@given(
+    st.sets(st.integers(0, 40)),
+    st.integers(2, 4),
+    st.dictionaries(st.integers(0, 40), st.sampled_from([b"x", None]), max_size=2),
+)
+def test_a_hashed_range_is_judged_as_the_same_range_in_full(present, degree, changed):
+    rows = Rows({f"k{n:02}": Row(b"v", Version(1, n)) for n in present})
+    reads = tuple(Read(key, row.version) for key, row in sorted(rows.items()))
+    digest = range_digest(reads, degree)
+    block = StateUpdate(rows, 2)
+    block.apply([NamespaceRwset("ns", writes=tuple(Write(f"k{n:02}", v) for n, v in changed.items()))], 0)
+    full = check(block, rows, range_queries=(RangeQuery("k", "l", True, reads),))
+    if digest is not None:
+        assert check(block, rows, range_queries=(RangeQuery("k", "l", True, (), digest),)) is full
+    elif reads:
+        rows.clear()  # a digest that stands for another range
+        other = range_digest([Read(f"x{n}", None) for n in range(9)], degree)
+        verdict = check(StateUpdate(rows, 2), rows, range_queries=(RangeQuery("k", "l", True, (), other),))
+        assert verdict is ValidationCode.PHANTOM_READ_CONFLICT
