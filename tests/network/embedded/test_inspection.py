@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fedpact.ledger import Counts, LedgerError, inspect_ledger
-from fedpact_network.embedded import database, inspection
+from fedpact_network.embedded import database_sqlite, inspection
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.database_sqlite import SqliteView
 from fedpact_network.embedded.inspection import InspectedLedger
