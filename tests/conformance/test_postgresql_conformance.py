@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.postgresql_server import PASSWORD, PostgresqlServer
 
 from fedpact.ledger import Ledger
 from fedpact.testing import Capability, Channel, LedgerSuite
 from fedpact_network.embedded.backend import EmbeddedBackend
-from tests.postgresql_server import PASSWORD, PostgresqlServer
 
 
 class TestPostgresql(LedgerSuite):
