@@ -1,5 +1,6 @@
 """An organisation's certificate authority: a root, and the identities it issues."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn, Self
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from fedpact.identity.certificate_fields import authority_builder, key_usage, subject_name
 from fedpact.identity.certificates import (
     NODE_OUS,
     attributes_extension,
@@ -19,6 +21,7 @@ from fedpact.identity.certificates import (
 from fedpact.identity.errors import IdentityCode, IdentityError
 from fedpact.identity.identity import Identity
 from fedpact.identity.private_files import make_private_folder, write_private_file
+from fedpact.identity.revocation import make_revocation_list
 from fedpact.identity.seeds import derive_bytes, derive_private_key
 from fedpact.identity.signer import PrivateKeySigner, load_private_key
 
@@ -67,6 +70,7 @@ class CertificateAuthority:
         seed: bytes | None = None,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
+        path_length: int = 0,
     ) -> Self:
         """Make a root for an organisation.
 
@@ -81,6 +85,8 @@ class CertificateAuthority:
             give byte-identical certificates. For demonstrations and tests only.
         not_before, not_after
             Validity, with a time zone. Default: five minutes ago, and ten years after the start.
+        path_length
+            How many levels of intermediate authorities may be below it.
 
         Raises
         ------
@@ -89,20 +95,75 @@ class CertificateAuthority:
         """
         check_mspid(mspid)
         start, end = _validity(not_before, not_after, _CA_YEARS)
-        name = _subject(check_name(f"ca.{organisation}"), organisation, ou=None)
+        name = subject_name(check_name(f"ca.{organisation}"), organisation, ou=None)
         label = f"{mspid}/authority"
         key = ec.generate_private_key(ec.SECP256R1()) if seed is None else derive_private_key(seed, label)
-        builder = (
-            x509.CertificateBuilder(name, name, key.public_key())
-            .serial_number(_serial(seed, f"{label}/{start}/{end}"))
-            .not_valid_before(start)
-            .not_valid_after(end)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(authority=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        )
+        builder = authority_builder(name, name, key.public_key(), path_length)
+        builder = builder.serial_number(_serial(seed, f"{label}/{start}/{end}"))
+        builder = builder.not_valid_before(start).not_valid_after(end)
         certificate = builder.sign(key, hashes.SHA256(), ecdsa_deterministic=seed is not None)
         return cls(mspid, certificate, key, seed=seed)
+
+    def intermediate(self, name: str) -> Self:
+        """Make an authority below this one, valid as long; it has a random key.
+
+        Once its certificate stands in the channel's configuration, this authority no longer vouches
+        for members itself.
+
+        Parameters
+        ----------
+        name
+            Its common name: 1 to 64 printable characters without '/'.
+
+        Raises
+        ------
+        IdentityError
+            BAD_NAME; BAD_ROOT when this authority may have none below it.
+        """
+        constraints = self.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        if not constraints.path_length:
+            raise IdentityError(
+                IdentityCode.BAD_ROOT, "this authority was made without room for others below it"
+            )
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = subject_name(check_name(name), self.organisation, ou=None)
+        builder = authority_builder(
+            self.certificate.subject, subject, key.public_key(), constraints.path_length - 1
+        )
+        builder = builder.serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(self.certificate.not_valid_before_utc)
+        builder = builder.not_valid_after(self.certificate.not_valid_after_utc).add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        )
+        return type(self)(self.mspid, builder.sign(self._key, hashes.SHA256()), key)
+
+    def revoke(
+        self, serial_numbers: Iterable[int], *, previous: bytes | None = None, at: datetime | None = None
+    ) -> bytes:
+        """Make the next revocation list (PEM) for the channel's configuration.
+
+        Parameters
+        ----------
+        serial_numbers
+            Of certificates that this authority has issued.
+        previous
+            The list before, whose entries stay; None: this is the first.
+        at
+            When they are revoked, with a time zone; default now.
+
+        Raises
+        ------
+        IdentityError
+            BAD_REVOCATION_LIST.
+        """
+        return make_revocation_list(
+            self.certificate,
+            self._key,
+            serial_numbers,
+            previous=previous,
+            at=datetime.now(UTC) if at is None else at,
+            deterministic=self._seed is not None,
+        )
 
     @property
     def certificate_pem(self) -> bytes:
@@ -155,13 +216,13 @@ class CertificateAuthority:
         serial = _serial(self._seed, f"{label}/{role}/{ou}/{start}/{end}")
         builder = (
             x509.CertificateBuilder(
-                self.certificate.subject, _subject(name, self.organisation, ou), signer.public_key
+                self.certificate.subject, subject_name(name, self.organisation, ou), signer.public_key
             )
             .serial_number(serial)
             .not_valid_before(start)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(key_usage(authority=False), critical=True)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )
@@ -228,32 +289,7 @@ def _validity(start: datetime | None, end: datetime | None, years: int) -> tuple
     return start.astimezone(UTC).replace(microsecond=0), end.astimezone(UTC).replace(microsecond=0)
 
 
-def _subject(name: str, organisation: str, ou: str | None) -> x509.Name:
-    units = [] if ou is None else [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, ou)]
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
-            *units,
-            x509.NameAttribute(NameOID.COMMON_NAME, name),
-        ]
-    )
-
-
 def _serial(seed: bytes | None, label: str) -> int:
     if seed is None:
         return x509.random_serial_number()
     return int.from_bytes(derive_bytes(seed, f"{label}/serial", 19), "big") | 1
-
-
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        encipher_only=False,
-        decipher_only=False,
-    )

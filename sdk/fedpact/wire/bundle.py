@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
@@ -218,11 +218,9 @@ class Bundle:
 
         return updated(self, envelope)
 
-    def membership(
-        self, *, revoked: Collection[tuple[str, int]] = (), clock: Callable[[], float] = time.time
-    ) -> Membership:
+    def membership(self, *, clock: Callable[[], float] = time.time) -> Membership:
         """Return who belongs to the channel; see `Membership` for the parameters."""
-        return Membership(self._msps, revoked=revoked, clock=clock)
+        return Membership(self._msps, clock=clock)
 
 
 def _organisations(group: configtx_pb2.ConfigGroup) -> tuple[Organisation, ...]:

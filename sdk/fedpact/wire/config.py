@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -89,11 +89,9 @@ class ChannelConfig:
         """The policy that a block's signatures must satisfy: one orderer of any organisation."""
         return Policy.parse(f"OR({', '.join(repr(f'{mspid}.orderer') for mspid in self.mspids)})")
 
-    def membership(
-        self, *, revoked: Collection[tuple[str, int]] = (), clock: Callable[[], float] = time.time
-    ) -> Membership:
+    def membership(self, *, clock: Callable[[], float] = time.time) -> Membership:
         """Return who belongs to the channel; see `Membership` for the parameters."""
-        return Membership(self.organisations, revoked=revoked, clock=clock)
+        return Membership(self.organisations, clock=clock)
 
     def to_genesis_block(self) -> common_pb2.Block:
         """Return the genesis block, which Fabric reads too; equal configurations give equal bytes."""

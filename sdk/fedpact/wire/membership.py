@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -86,8 +86,6 @@ class Membership:
     organisations
         The organisations; or MSP identifier -> root certificates (PEM), for those that have nothing
         but roots.
-    revoked
-        Pairs of MSP identifier and certificate serial number, besides the organisations' own lists.
     clock
         Seconds since the epoch, for calls that give no time of their own.
 
@@ -102,7 +100,6 @@ class Membership:
         self,
         organisations: Iterable[Organisation] | Mapping[str, Sequence[bytes]],
         *,
-        revoked: Collection[tuple[str, int]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         if isinstance(organisations, Mapping):
@@ -111,7 +108,6 @@ class Membership:
         for organisation in organisations:
             authorities = load_authorities(organisation)
             self._organisations[organisation.mspid] = authorities, Classification(organisation, authorities)
-        self._revoked = frozenset(revoked)
         self._clock = clock
         self._known: dict[bytes, tuple[float, float, Member]] = {}
         self._adding = threading.Lock()
@@ -199,8 +195,7 @@ class Membership:
         certificate = load_certificate(pem)
         authority = issuer_of(certificate, [known for known in authorities if known.issues_members])
         _check_leaf(certificate)
-        serial = certificate.serial_number
-        if (mspid, serial) in self._revoked or authority.has_revoked(serial):
+        if authority.has_revoked(certificate.serial_number):
             raise IdentityError(IdentityCode.REVOKED, f"{mspid} has revoked this certificate")
         key = certificate.public_key()
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
