@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from fabric_protos.msp import identities_pb2
@@ -21,6 +22,10 @@ from fedpact_chaincode.stub import KeyModification
 
 if TYPE_CHECKING:
     from fedpact_chaincode.testing import MemoryLedger
+
+
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
+"""No transient data."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,20 @@ class Outcome:
 class MemoryStub:
     """A stub over dictionaries; what is proposed is kept apart until the ledger applies it."""
 
-    def __init__(self, ledger: MemoryLedger, creator: bytes, args: Sequence[bytes], tx_id: str) -> None:
+    def __init__(
+        self,
+        ledger: MemoryLedger,
+        creator: bytes,
+        args: Sequence[bytes],
+        tx_id: str,
+        transient: Mapping[str, bytes] = NOTHING,
+    ) -> None:
         self.channel_id = "consortium"
         self.tx_id = tx_id
         self.args = list(args)
         self.creator = creator
         self.timestamp_ns = ledger.time_ms * 1_000_000
-        self.transient: Mapping[str, bytes] = {}
+        self.transient = transient
         self.outcome = Outcome()
         self._ledger = ledger
         self._unprotected = False

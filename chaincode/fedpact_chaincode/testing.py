@@ -16,12 +16,13 @@ import msgspec
 
 from fedpact_chaincode.chaincode import OK, Chaincode, PublishedEvent, Response
 from fedpact_chaincode.errors import Code, FieldValue, Rejected
-from fedpact_chaincode.memory_stub import MemoryStub
+from fedpact_chaincode.memory_stub import NOTHING, MemoryStub
 from fedpact_chaincode.state import encode
 from fedpact_chaincode.stub import Collection, KeyModification
 
 S = TypeVar("S", bound=msgspec.Struct)
 K = TypeVar("K", bound=Hashable)
+NO_COLLECTIONS: Mapping[str, Collection] = MappingProxyType({})
 
 
 class MemoryLedger:
@@ -48,7 +49,7 @@ class MemoryLedger:
         chaincode: Chaincode,
         *,
         time_ms: int = 1_700_000_000_000,
-        collections: Mapping[str, Collection] = MappingProxyType({}),
+        collections: Mapping[str, Collection] = NO_COLLECTIONS,
     ) -> None:
         self.chaincode = chaincode
         self.time_ms = time_ms
@@ -62,7 +63,13 @@ class MemoryLedger:
         self.events: list[PublishedEvent] = []
         self.transactions = 0
 
-    def submit(self, creator: bytes, function: str, message: msgspec.Struct | None = None) -> bytes:
+    def submit(
+        self,
+        creator: bytes,
+        function: str,
+        message: msgspec.Struct | None = None,
+        transient: Mapping[str, bytes] = NOTHING,
+    ) -> bytes:
         """Execute and commit; return the payload.
 
         Raises
@@ -70,7 +77,7 @@ class MemoryLedger:
         Rejected
             What the contract refused; the state is as before.
         """
-        stub, response = self._execute(creator, function, message)
+        stub, response = self._execute(creator, function, message, transient)
         self.transactions += 1
         self.apply(stub)
         return response.payload
@@ -100,11 +107,15 @@ class MemoryLedger:
         return msgspec.json.decode(self.evaluate(creator, function, message), type=result)
 
     def _execute(
-        self, creator: bytes, function: str, message: msgspec.Struct | None
+        self,
+        creator: bytes,
+        function: str,
+        message: msgspec.Struct | None,
+        transient: Mapping[str, bytes] = NOTHING,
     ) -> tuple[MemoryStub, Response]:
         args = [function.encode()] + ([] if message is None else [encode(message)])
         tx_id = hashlib.sha256(f"{self.transactions}".encode() + b"".join(args)).hexdigest()
-        first, second = (MemoryStub(self, creator, args, tx_id) for _ in range(2))
+        first, second = (MemoryStub(self, creator, args, tx_id, transient) for _ in range(2))
         response = self.chaincode.invoke(first)
         if self.chaincode.invoke(second) != response or first.outcome != second.outcome:
             raise AssertionError(f"{function} is not deterministic")

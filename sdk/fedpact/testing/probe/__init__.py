@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fedpact.testing.probe import cells, tallies
+from fedpact.testing.probe import cells, keys, secrets, tallies
 from fedpact_chaincode.chaincode import Chaincode
 
 NAME = "probe"
@@ -10,5 +10,5 @@ NAME = "probe"
 
 
 def chaincode() -> Chaincode:
-    """Return the suite's chaincode: `cells:` and `tallies:`."""
-    return Chaincode([cells.contract, tallies.contract])
+    """Return the suite's chaincode: `cells:`, `keys:`, `secrets:` and `tallies:`."""
+    return Chaincode([cells.contract, keys.contract, secrets.contract, tallies.contract])
