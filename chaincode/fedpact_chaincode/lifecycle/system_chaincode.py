@@ -88,8 +88,8 @@ class Lifecycle:
             return Response(failed.status, failed.to_json())
 
     def _run(self, stub: Stub) -> bytes:
-        if len(stub.args) != 2:
-            raise Rejected(MALFORMED_MESSAGE, reason="a function and one message", arguments=len(stub.args))
+        if not 1 <= len(stub.args) <= 2:
+            raise Rejected(MALFORMED_MESSAGE, reason="a function, and one message unless it is empty", arguments=len(stub.args))
         name = stub.args[0].decode("utf-8", "replace")
         function = FUNCTIONS.get(name)
         if function is None:
@@ -101,7 +101,7 @@ class Lifecycle:
             if caller.mspid not in self._acting:
                 raise Rejected(NO_PEER_HERE, caller=caller.id)
         try:
-            arguments = function.arguments.FromString(stub.args[1])
+            arguments = function.arguments.FromString(stub.args[1] if stub.args[1:] else b"")
         except DecodeError as error:
             raise Rejected(MALFORMED_MESSAGE, reason=f"not a {function.arguments.__name__}") from error
         call = Call(stub, caller.mspid, self._acting, self._organisations, self._has_policy, self._installed)

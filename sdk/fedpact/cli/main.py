@@ -16,6 +16,7 @@ import click
 NOUNS = {
     "audit": "verify a whole ledger",
     "bench": "measure, as ratios against a peer in the same run",
+    "chaincode": "agree on the code that runs",
     "consortium": "found a consortium, enrol members, vote",
     "credit": "accounts, payments, issue",
     "data": "publish dataset profiles, fetch public data sets",

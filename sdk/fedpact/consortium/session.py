@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
+    from fedpact.consortium.chaincodes import Chaincodes
     from fedpact.consortium.council import Council
     from fedpact.consortium.credit import Credit
     from fedpact.consortium.data import Data
@@ -81,6 +82,13 @@ class Session:
         from fedpact.consortium.council import Council
 
         return Council(self)
+
+    @cached_property
+    def chaincodes(self) -> Chaincodes:
+        """What the organisations agree to run: definitions of chaincodes."""
+        from fedpact.consortium.chaincodes import Chaincodes
+
+        return Chaincodes(self)
 
     @cached_property
     def devices(self) -> Devices:

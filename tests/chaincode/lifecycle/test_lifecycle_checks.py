@@ -8,7 +8,7 @@ import pytest
 from fabric_protos.common import policies_pb2
 from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from fabric_protos.peer import collection_pb2, policy_pb2
-from tests.chaincode.lifecycle.conftest import Ledger, collection, package, signed_by
+from tests.chaincode.lifecycle.lifecycle_ledger import Ledger, collection, package, signed_by
 
 from fedpact_chaincode.lifecycle.codes import (
     BAD_CHAINCODE_NAME,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
-from tests.chaincode.lifecycle.conftest import Ledger, collection, defaults, package, person
+from tests.chaincode.lifecycle.lifecycle_ledger import Ledger, collection, defaults, package, person
 
 
 def framed(tag: int, content: bytes) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
-from tests.chaincode.lifecycle.conftest import Ledger, collection, defaults, package, person
+from tests.chaincode.lifecycle.lifecycle_ledger import Ledger, collection, defaults, package, person
 
 from fedpact_chaincode.errors import MALFORMED_IDENTITY, MALFORMED_MESSAGE, ROLE_REQUIRED, UNKNOWN_TRANSACTION
 from fedpact_chaincode.lifecycle.codes import (

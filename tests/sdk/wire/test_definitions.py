@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 from fabric_protos.peer import policy_pb2
-from tests.chaincode.lifecycle.conftest import ORGANISATIONS, Ledger, collection, package, signed_by
+from tests.chaincode.lifecycle.lifecycle_ledger import ORGANISATIONS, Ledger, collection, package, signed_by
 
 from fedpact.identity import CertificateAuthority
 from fedpact.wire.bundle import Bundle
