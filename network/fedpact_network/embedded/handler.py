@@ -6,6 +6,8 @@ Statuses and texts are those of a Fabric peer's gateway; see `statuses`.
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -25,6 +27,8 @@ from fedpact_network.embedded.notifier import Outcome
 from fedpact_network.embedded.statuses import ENDORSE, ENDORSE_NAMED, EVALUATE, FOLLOW, SUBMIT, answering
 
 M = TypeVar("M", bound=Message)
+R = TypeVar("R")
+Told = Callable[[bytes, float, Refusal | None], None]
 
 _MAX_REQUEST_BYTES = 100 << 20
 _PEER_FAILED = 500
@@ -44,20 +48,20 @@ class GatewayHandler:
     Attributes
     ----------
     private_data : the same.
+    told : hears of every proposal that was answered: its bytes, when it came, and why it failed.
     """
 
     def __init__(self, node: EmbeddedNode, private_data: PrivateData = no_private_data) -> None:
         self._node = node
         self.private_data = private_data
+        self.told: Told = _ignore
 
     def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """`EvaluateRequest` -> `EvaluateResponse`. The call ends when the contract does."""
         with answering(EVALUATE):
             signed = _read(gateway_pb2.EvaluateRequest, request).proposed_transaction
-            try:
-                result = self._node.endorser.evaluate(signed.proposal_bytes, signed.signature)
-            except Refusal as refusal:
-                raise self._told_by_a_peer(refusal) from refusal
+            endorser = self._node.endorser
+            result = self._asked(signed, lambda: endorser.evaluate(signed.proposal_bytes, signed.signature))
             response = proposal_response_pb2.Response(
                 status=result.status, message=result.message, payload=result.payload
             )
@@ -183,10 +187,19 @@ class GatewayHandler:
     def _endorsed(
         self, signed: proposal_pb2.SignedProposal, organisations: tuple[str, ...]
     ) -> common_pb2.Envelope:
+        endorse = self._node.endorser.endorse
+        return self._asked(signed, lambda: endorse(signed.proposal_bytes, signed.signature, organisations))
+
+    def _asked(self, signed: proposal_pb2.SignedProposal, ask: Callable[[], R]) -> R:
+        """Have a proposal executed and tell of it; refuse in a peer's words."""
+        begun_s = time.perf_counter()
         try:
-            return self._node.endorser.endorse(signed.proposal_bytes, signed.signature, organisations)
+            answer = ask()
         except Refusal as refusal:
+            self.told(signed.proposal_bytes, begun_s, refusal)
             raise self._told_by_a_peer(refusal) from refusal
+        self.told(signed.proposal_bytes, begun_s, None)
+        return answer
 
     def _told_by_a_peer(self, refusal: Refusal) -> Refusal:
         """Word the refusal of a caller as a peer does."""
@@ -206,6 +219,10 @@ class GatewayHandler:
             self._node.membership.verify(creator, message, signature, self._node.now_s)
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
+
+
+def _ignore(proposal: bytes, begun_s: float, refusal: Refusal | None) -> None:
+    """Nobody counts."""
 
 
 def commit_reply(outcome: Outcome) -> bytes:

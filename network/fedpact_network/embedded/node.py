@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -76,6 +77,9 @@ class EmbeddedNode:
     endorser : executes proposals.
     notifier : tells what became of transactions.
     snapshots : the committed state.
+    organisations : MSP ids of the peers it plays.
+    chaincodes : names of what can be called.
+    block_took : told the seconds that every block took, in the block stage's thread.
 
     Raises
     ------
@@ -110,9 +114,15 @@ class EmbeddedNode:
             self.notifier,
             PrivateData(keys.peers, settings.private),
         )
+        self.organisations = tuple(sorted(keys.peers))
+        self.chaincodes = frozenset(settings.chaincodes)
+        self.block_took: Callable[[float], None] = _ignore
         self._signer = keys.orderer
         self._orderer = self._sequencer() if orderer is None else orderer
         self._orderer.start(self._deliver)
+        store.when_lost(
+            lambda: self.notifier.stop("another node may have the database; nothing is committed")
+        )
 
     @property
     def membership(self) -> Membership:
@@ -204,11 +214,13 @@ class EmbeddedNode:
         return sequencer
 
     def _deliver(self, batch: Sequence[Submission]) -> None:
+        begun_s = time.perf_counter()
         try:
             self._committer.commit(batch, self._signer)
         except Exception:
             self.notifier.stop("the node's database failed; nothing more is committed")
             raise
+        self.block_took(time.perf_counter() - begun_s)
 
     def _authenticate(self, submission: Submission) -> None:
         """Refuse forged and expired creators, and expired endorsers, before they cost a block anything."""
@@ -234,6 +246,10 @@ class EmbeddedNode:
         with self.snapshots.view() as snapshot:
             place = snapshot.place(tx_id)
         return None if place is None else Outcome(ValidationCode(place.code), place.block)
+
+
+def _ignore(seconds: float) -> None:
+    """Nobody measures."""
 
 
 def check_keys(keys: NodeKeys, membership: Membership, at_s: float) -> None:

@@ -75,6 +75,11 @@ class Notifier:
         """Number of blocks that have been told about."""
         return self._blocks
 
+    @property
+    def failure(self) -> str:
+        """Why nothing will be committed any more; empty as long as it works."""
+        return self._stopped
+
     def add(self, listener: Listener) -> None:
         """Tell somebody about every block from now on; `stopped` comes at once if the node has stopped."""
         with self._lock:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import grpc
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 Context = grpc.aio.ServicerContext
 Unary = Callable[[bytes, Context], Awaitable[bytes]]
+Streaming = Callable[[Any, Context], AsyncGenerator[bytes, None]]
 
 
 @dataclass(slots=True)
@@ -77,6 +79,37 @@ def unary(call: Unary, limit: Limit, metrics: CallMetrics) -> grpc.RpcMethodHand
             metrics.completed(code, time.perf_counter() - begun_s)
 
     return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def streaming(
+    call: Streaming, limit: Limit, metrics: CallMetrics, *, takes_many: bool
+) -> grpc.RpcMethodHandler:
+    """Return the handler of a method with a stream of replies, and one request or a stream of them."""
+
+    async def answer(request: Any, context: Context) -> AsyncIterator[bytes]:
+        begun_s = time.perf_counter()
+        metrics.received.inc()
+        code = "Canceled"
+        try:
+            limit.enter()
+            try:
+                with answering():
+                    async with aclosing(call(request, context)) as replies:
+                        async for reply in replies:
+                            yield reply
+                            metrics.sent.inc()
+            finally:
+                limit.leave()
+            code = "OK"
+        except TransportError as error:
+            code = CODE_NAMES[error.status]
+            await fail(context, error)
+        finally:
+            metrics.completed(code, time.perf_counter() - begun_s)
+
+    if takes_many:
+        return grpc.stream_stream_rpc_method_handler(answer)
+    return grpc.unary_stream_rpc_method_handler(answer)
 
 
 async def fail(context: Context, error: TransportError) -> NoReturn:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fedpact_network.embedded.notifier import Outcome
 
 _MAX_WAITING = 100_000
+_STOPS = "the node stops"
 
 
 class Commits:
@@ -35,6 +36,7 @@ class Commits:
         self._transactions: dict[str, list[asyncio.Future[Outcome]]] = {}
         self._blocks: set[asyncio.Future[None]] = set()
         self._stopped = ""
+        self._ended = False
         self.waiting = 0
         self.height = node.notifier.height
         node.notifier.add(self)
@@ -43,7 +45,18 @@ class Commits:
     def close(self) -> None:
         """Hear no more; whoever waits is told that the node stops."""
         self._node.notifier.remove(self)
-        self._stop("the node stops")
+        self._stop(_STOPS)
+
+    def end_streams(self) -> None:
+        """Tell those who wait for blocks that the node stops; commits are still told."""
+        self._ended = True
+        self._refuse(self._blocks, Refusal(RefusalCode.STOPPED, _STOPS))
+
+    def check_streams(self) -> None:
+        """Refuse (STOPPED) to go on with streams once they are to end."""
+        self._check()
+        if self._ended:
+            raise Refusal(RefusalCode.STOPPED, _STOPS)
 
     async def outcome(self, tx_id: str) -> Outcome:
         """Wait until a transaction is committed.
@@ -77,14 +90,13 @@ class Commits:
             STOPPED.
         """
         while self.height <= number:
-            self._check()
+            self.check_streams()
             news: asyncio.Future[None] = self._loop.create_future()
             self._blocks.add(news)
             try:
                 await news
             finally:
                 self._blocks.discard(news)
-        self._check()
         return self.height
 
     def committed(self, height: int, outcomes: Collection[tuple[str, Outcome]]) -> None:
@@ -110,12 +122,14 @@ class Commits:
         self._stopped = self._stopped or reason
         refusal = Refusal(RefusalCode.STOPPED, self._stopped)
         for waiting in self._transactions.values():
-            for news in waiting:
-                if not news.done():
-                    news.set_exception(refusal)
-        for block in self._blocks:
-            if not block.done():
-                block.set_exception(refusal)
+            self._refuse(waiting, refusal)
+        self._refuse(self._blocks, refusal)
+
+    @staticmethod
+    def _refuse(waiting: Iterable[asyncio.Future[Any]], refusal: Refusal) -> None:
+        for news in waiting:
+            if not news.done():
+                news.set_exception(refusal)
 
     def _check(self) -> None:
         if self._stopped:

@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import TYPE_CHECKING
+import time
+from contextlib import ExitStack
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
-from fedpact_network.server.answering import Limit, unary
-from fedpact_network.server.commits import Commits
 from fedpact_network.server.errors import ServerError
-from fedpact_network.server.gateway_service import GatewayCalls
-from fedpact_network.server.metrics import CallMetrics, Metrics
+from fedpact_network.server.metrics import Metrics
+from fedpact_network.server.operations import Operations
+from fedpact_network.server.services import Services, offer
 from fedpact_network.server.settings import ServerSettings, split_address
-from fedpact_network.server.workers import Workers
 
 if TYPE_CHECKING:
     from fedpact_network.embedded.ledger import EmbeddedLedger
 
 log = logging.getLogger(__name__)
 
-GATEWAY = "gateway.Gateway"
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a second server on the port fails instead of taking every other call
+    ("grpc.keepalive_time_ms", 2 * 60 * 60 * 1000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 60_000),  # Fabric's peers: a ping a minute
+    ("grpc.keepalive_permit_without_calls", 1),
+)
 
 
 class NodeServer:
@@ -32,17 +39,21 @@ class NodeServer:
     Attributes
     ----------
     address : `host:port` that clients reach it at.
+    operations : `host:port` of the endpoint for operators; empty without one.
     metrics : what it counts.
     """
 
     def __init__(self, ledger: EmbeddedLedger, settings: ServerSettings) -> None:
         self.address = ""
-        self.metrics = Metrics()
+        self.operations = ""
         self._ledger = ledger
         self._settings = settings
+        self._mspids = _organisations(ledger, settings.organisation)
+        self._begun_s = time.monotonic()
+        self.metrics = Metrics(ledger.channel_id, ledger.node.chaincodes, version("fedpact"))
         self._started = threading.Event()
         self._failure: BaseException | None = None
-        self._stopping: asyncio.Event
+        self._stopping = asyncio.Event()
         self._grace_s = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="fedpact-server", daemon=True)
@@ -51,6 +62,18 @@ class NodeServer:
         if self._failure is not None:
             self._thread.join()
             raise self._failure
+
+    def status(self) -> dict[str, Any]:
+        """Return what `/version` and `fedpact node status` tell."""
+        return {
+            "version": version("fedpact"),
+            "channel": self._ledger.channel_id,
+            "height": self._ledger.node.notifier.height,
+            "peers": list(self._mspids),
+            "address": self.address,
+            "uptime_s": round(time.monotonic() - self._begun_s, 3),
+            "failed": self._ledger.node.notifier.failure,
+        }
 
     def stop(self, grace_s: float = 5.0) -> None:
         """Refuse new calls, let those under way finish, end. The ledger stays open.
@@ -85,39 +108,51 @@ class NodeServer:
             self._loop.close()
 
     async def _serve(self) -> None:
-        self._stopping = asyncio.Event()
-        settings = self._settings
-        workers = Workers(self._loop, settings.threads)
-        commits = Commits(self._ledger.node, self._loop)
-        server = grpc.aio.server(
-            options=[
-                ("grpc.max_receive_message_length", settings.message_bytes),
-                ("grpc.max_send_message_length", settings.message_bytes),
-                ("grpc.so_reuseport", 0),
-            ]
-        )
-        try:
-            calls = GatewayCalls(self._ledger.transport(), commits, workers)
-            limit = Limit(GATEWAY, settings.gateway_calls)
-            methods = {
-                "Evaluate": calls.evaluate,
-                "Endorse": calls.endorse,
-                "Submit": calls.submit,
-                "CommitStatus": calls.commit_status,
-            }
-            handlers = {
-                name: unary(call, limit, CallMetrics(self.metrics, GATEWAY, name))
-                for name, call in methods.items()
-            }
-            server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(GATEWAY, handlers)])
-            self.address = _listen(server, settings)
+        from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+        with ExitStack() as stack:
+            services = offer(self._ledger, self._settings, self.metrics, self._mspids)
+            stack.callback(services.close)
+            self._measure(stack)
+            size = self._settings.message_bytes
+            options = (
+                *_OPTIONS,
+                ("grpc.max_receive_message_length", size),
+                ("grpc.max_send_message_length", size),
+            )
+            server = grpc.aio.server(options=options)
+            server.add_generic_rpc_handlers(services.handlers)
+            healthy = health.aio.HealthServicer()
+            health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+            self.address = _listen(server, self._settings)
+            for name in ("", *services.names):
+                await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
             await server.start()
             self._started.set()
+            log.info("serving channel %s at %s", self._ledger.channel_id, self.address)
             await self._stopping.wait()
-            await server.stop(self._grace_s)
-        finally:
-            commits.close()
-            workers.close()
+            await healthy.enter_graceful_shutdown()
+            await self._end(server, services)
+            log.info("served channel %s at %s until now", self._ledger.channel_id, self.address)
+
+    def _measure(self, stack: ExitStack) -> None:
+        """Count blocks, and open the endpoint for operators."""
+        node = self._ledger.node
+        self.metrics.begin(node.notifier.height)
+        node.notifier.add(self.metrics)
+        stack.callback(node.notifier.remove, self.metrics)
+        node.block_took = self.metrics.block_took
+        if self._settings.operations is not None:
+            operations = Operations(self._settings.operations, self.metrics.text, self.status)
+            stack.callback(operations.close)
+            self.operations = operations.address
+
+    async def _end(self, server: grpc.aio.Server, services: Services) -> None:
+        """Stop listening, end streams, let single calls finish."""
+        ending = asyncio.create_task(server.stop(self._grace_s))
+        await asyncio.sleep(0)
+        services.end_streams()
+        await ending
 
 
 def serve(ledger: EmbeddedLedger, settings: ServerSettings) -> NodeServer:
@@ -131,21 +166,29 @@ def serve(ledger: EmbeddedLedger, settings: ServerSettings) -> NodeServer:
     Raises
     ------
     ServerError
-        ADDRESS_UNUSABLE, TLS_UNUSABLE.
+        ADDRESS_UNUSABLE, TLS_UNUSABLE, BAD_SETTINGS.
     """
     return NodeServer(ledger, settings)
 
 
+def _organisations(ledger: EmbeddedLedger, first: str) -> tuple[str, ...]:
+    mspids = ledger.node.organisations
+    if first and first not in mspids:
+        raise ServerError("BAD_SETTINGS", f"this node has no peer of {first!r:.80}")
+    return tuple(sorted(mspids, key=lambda mspid: (mspid != first, mspid)))
+
+
 def _listen(server: grpc.aio.Server, settings: ServerSettings) -> str:
     host, _ = split_address(settings.listen)
+    tls = settings.tls
     try:
-        if settings.tls is None:
+        if tls is None:
             port = server.add_insecure_port(settings.listen)
         else:
             credentials = grpc.ssl_server_credentials(
-                [(settings.tls.key, settings.tls.certificate)],
-                root_certificates=settings.tls.client_roots or None,
-                require_client_auth=bool(settings.tls.client_roots),
+                [(tls.key, tls.certificate)],
+                root_certificates=tls.client_roots or None,
+                require_client_auth=bool(tls.client_roots),
             )
             port = server.add_secure_port(settings.listen, credentials)
     except (RuntimeError, ValueError) as error:
