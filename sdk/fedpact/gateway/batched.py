@@ -37,11 +37,12 @@ class BatchedTransport(GrpcTransport):
 
     def close(self) -> None:
         """Cut the connection; calls and streams under way end with CANCELLED."""
-        super().close()
         with self._lock:
+            self._closed = True
             stream, self._stream = self._stream, None
         if stream is not None:
             stream.end(TransportError(Status.CANCELLED, "the transport is closed"))
+        super().close()
 
     def _call(self, stage: str, request: bytes, timeout_s: float) -> bytes:
         body = self._open_stream().call(stage, request, timeout_s)

@@ -22,6 +22,9 @@ METHODS = {
     "commit_status": f"{GATEWAY}CommitStatus",
 }
 """Fabric's method of each stage."""
+_WRITTEN_IN_VAIN = (
+    "Internal error from Core"  # grpc.aio's words where the other side ends a stream under a write
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +141,14 @@ def failure(error: grpc.RpcError, address: str, *, closed: bool) -> TransportErr
     """
     code = error.code()
     status = Status.UNKNOWN if code is None else Status(code.name)
-    if status is Status.CANCELLED and not closed:
+    text = error.details() or "no message"
+    stopping = status is Status.CANCELLED and not closed
+    if stopping or (status is Status.INTERNAL and text == _WRITTEN_IN_VAIN):
         status = Status.UNAVAILABLE
     details: tuple[ErrorDetail, ...] = ()
     for key, value in error.trailing_metadata() or ():
         if key == DETAILS_KEY:
             details = decode_details(value)
-    text = error.details() or "no message"
     if status is Status.UNAVAILABLE:
         text = f"{address}: {text}"
     return TransportError(status, text, details)
