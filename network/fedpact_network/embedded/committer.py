@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from fabric_protos.common import common_pb2
 
@@ -16,15 +17,16 @@ from fedpact.validation import (
     BlockError,
     ChannelRules,
     ConfigTransaction,
-    StateUpdate,
     ValidatedBlock,
-    check_block,
+    check_link,
     configuration,
-    latest_ns,
+    signature_fault,
     validate_block,
 )
-from fedpact.wire.blocks import ParsedBlock, build_block, header_hash, parse_block
-from fedpact.wire.commits import ValidationCode, commit_hash, seal
+from fedpact.wire.blocks import build_block, header_hash, parse_block
+from fedpact.wire.commits import StateKey, ValidationCode, commit_hash, seal
+from fedpact.wire.errors import WireError
+from fedpact.wire.rwsets import Row
 from fedpact.wire.state_hash import StateHash, digest_of_residue
 from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.notifier import Notifier, Outcome
@@ -37,6 +39,18 @@ from fedpact_network.embedded.validator import Validator
 log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
+
+
+_Change = tuple[StateKey, Row | None, Row | None]
+
+
+class _Prepared(NamedTuple):
+    """A validated block that is not written yet: its rows before and after, and what else it changes."""
+
+    block: ValidatedBlock
+    rows: Sequence[_Change]
+    due: bool
+    private: PrivateChanges | None
 
 
 class Committer:
@@ -73,7 +87,9 @@ class Committer:
         self._state_hash = StateHash(tip.state_residue)
         last = parse_block(tip.data)
         self._commit_hash = last.commit_hash
-        self._time_ns = latest_ns([Submission.read(envelope).parsed for envelope in last.envelopes])
+        self._time_ns = _latest_ns(
+            [Submission.read(e) for e, code in zip(last.envelopes, last.filter, strict=False) if not code]
+        )
 
     @property
     def height(self) -> int:
@@ -93,7 +109,8 @@ class Committer:
         sqlalchemy.exc.SQLAlchemyError
             If the database fails; then nothing of the block is stored, and this object is of no more use.
         """
-        self._append(self._cut(batch, orderer), batch)
+        block = self._cut(batch, orderer)
+        self._write(block, self._validate(block.header.number, batch))
 
     def append(self, data: bytes) -> None:
         """Append a block that another node has cut, if it is the next one and its orderers signed it.
@@ -114,21 +131,17 @@ class Committer:
             As `commit`.
         """
         parsed = parse_block(data)
+        check_link(parsed, number=self._tip.number + 1, previous_hash=self._tip.header_hash)
         batch = [Submission.read(envelope) for envelope in parsed.envelopes]
         if not batch:
             raise BlockError(f"block {parsed.number} is empty")
-        self._check(parsed, batch)
-        self._append(common_pb2.Block.FromString(data), batch)
-
-    def _check(self, block: ParsedBlock, batch: Sequence[Submission]) -> None:
-        moment = latest_ns([submission.parsed for submission in batch], self._time_ns)
-        check_block(
-            block,
-            self._channel.rules,
-            number=self._tip.number + 1,
-            previous_hash=self._tip.header_hash,
-            at_s=moment / _NS,
-        )
+        rules = self._channel.rules
+        prepared = self._validate(parsed.number, batch)
+        moment_ns = max(self._time_ns, prepared.block.time_ns) or _latest_ns(batch)
+        fault = signature_fault(parsed, rules, moment_ns / _NS)
+        if fault:
+            raise BlockError(f"block {parsed.number}: {fault}")
+        self._write(common_pb2.Block.FromString(data), prepared)
 
     def _cut(self, batch: Sequence[Submission], orderer: Identity) -> common_pb2.Block:
         number = self._tip.number + 1
@@ -143,8 +156,9 @@ class Committer:
             last_config=bundle.block_number,
         )
 
-    def _append(self, block: common_pb2.Block, batch: Sequence[Submission]) -> None:
-        number, rules = block.header.number, self._channel.rules
+    def _validate(self, number: int, batch: Sequence[Submission]) -> _Prepared:
+        """Find out what a block does; nothing changes."""
+        rules = self._channel.rules
         examined = self._validator.examine(batch, rules)
         with self._snapshots.view() as committed:
             due = committed.reader.due(number)
@@ -156,22 +170,26 @@ class Committer:
                 known=committed.reader.known([item.tx_id for item in examined if item.tx_id]),
                 due=due,
             )
-            self._hash_state(validated.state)
             touched = due or validated.state.hashed
             private = self._private_changes(validated, batch, rules, committed) if touched else None
-        record = self._record(block, validated, due=bool(due), private=private)
+            rows = [(place, validated.state.before(place), row) for place, row in validated.state.rows()]
+        return _Prepared(validated, rows, bool(due), private)
+
+    def _write(self, block: common_pb2.Block, prepared: _Prepared) -> None:
+        """Commit a block and let everybody see it."""
+        record = self._record(block, prepared)
         self._store.append(record)
         self._tip = record.tip
-        self._time_ns = latest_ns([submission.parsed for submission in batch], self._time_ns)
-        self._publish(validated)
+        self._time_ns = max(self._time_ns, prepared.block.time_ns)
+        self._publish(prepared)
 
-    def _publish(self, validated: ValidatedBlock) -> None:
-        """Let everybody see what was committed."""
+    def _publish(self, prepared: _Prepared) -> None:
+        validated = prepared.block
         number, codes = self._tip.number, validated.codes
         if validated.bundle is not None:
             self._channel.renew(validated.bundle)
             log.info("block %d: configuration %d", number, validated.bundle.sequence)
-        self._snapshots.advance(validated.state.rows())
+        self._snapshots.advance((place, row) for place, _, row in prepared.rows)
         outcomes = [(tx_id, Outcome(codes[position], number)) for tx_id, position in validated.owners]
         self._notifier.publish(number + 1, outcomes)
         log.info("block %d: %d transactions, %d invalid", number, len(codes), len(codes) - validated.valid)
@@ -190,23 +208,17 @@ class Committer:
         ]
         return self._private.changes(validated.state, valid, rules, committed)
 
-    def _hash_state(self, state: StateUpdate) -> None:
-        for place, row in state.rows():
-            before = state.before(place)
+    def _hash_state(self, rows: Sequence[_Change]) -> None:
+        for place, before, row in rows:
             if before is not None:
                 self._state_hash.remove(*place, before.value)
             if row is not None:
                 self._state_hash.add(*place, row.value)
 
-    def _record(
-        self,
-        block: common_pb2.Block,
-        validated: ValidatedBlock,
-        *,
-        due: bool,
-        private: PrivateChanges | None,
-    ) -> BlockRecord:
+    def _record(self, block: common_pb2.Block, prepared: _Prepared) -> BlockRecord:
+        validated, rows = prepared.block, prepared.rows
         number, state = block.header.number, validated.state
+        self._hash_state(rows)
         verdicts = bytes(validated.codes)
         self._commit_hash = commit_hash(self._commit_hash, verdicts, state.updates.values())
         seal(block, verdicts, self._commit_hash)
@@ -219,14 +231,18 @@ class Committer:
             residue,
             block.SerializeToString(),
         )
-        rows = list(state.rows())
         return BlockRecord(
             tip,
             [(tx_id, position, validated.codes[position]) for tx_id, position in validated.owners],
-            [(*place, row.value, row.version.tx, row.metadata) for place, row in rows if row is not None],
-            [place for place, row in rows if row is None],
+            [(*place, row.value, row.version.tx, row.metadata) for place, _, row in rows if row is not None],
+            [place for place, _, row in rows if row is None],
             state.changes,
             state.expiries,
-            due,
-            private,
+            prepared.due,
+            prepared.private,
         )
+
+
+def _latest_ns(batch: Sequence[Submission]) -> int:
+    """Return the latest time that an envelope claims."""
+    return max([0, *[s.parsed.timestamp_ns for s in batch if not isinstance(s.parsed, WireError)]])

@@ -7,8 +7,8 @@ Pure: a function of the chain. `parse` and `examine` look at one envelope each, 
 from fedpact.validation.block import ValidatedBlock, block_to_live, configuration, validate_block
 from fedpact.validation.channel_rules import ChannelRules, Committed
 from fedpact.validation.examination import Examined, Known, examine
-from fedpact.validation.orderers import BlockError, check_block, signature_fault
-from fedpact.validation.parsing import ConfigTransaction, Parsed, latest_ns, parse
+from fedpact.validation.orderers import BlockError, check_link, signature_fault
+from fedpact.validation.parsing import ConfigTransaction, Parsed, parse
 from fedpact.validation.state_update import Expiry, HashedKey, StateUpdate
 
 __all__ = [
@@ -24,10 +24,9 @@ __all__ = [
     "StateUpdate",
     "ValidatedBlock",
     "block_to_live",
-    "check_block",
+    "check_link",
     "configuration",
     "examine",
-    "latest_ns",
     "parse",
     "signature_fault",
     "validate_block",

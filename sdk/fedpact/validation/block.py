@@ -44,12 +44,15 @@ class ValidatedBlock:
     owners : (transaction id, position) of those that own their id: the first that its creator has signed,
         valid or not. What somebody else made of a seen envelope cannot take the id away.
     state : what changes.
+    time_ns : the latest time that a valid transaction claims, nanoseconds since 1970; 0 where none is valid.
+        Endorsers let it stray from their clocks by little; an invalid one may claim anything.
     bundle : the new configuration, where the block is one.
     """
 
     codes: tuple[ValidationCode, ...]
     owners: tuple[tuple[str, int], ...]
     state: StateUpdate
+    time_ns: int = 0
     bundle: Bundle | None = None
 
     @property
@@ -81,12 +84,14 @@ def validate_block(
     if len(envelopes) == 1 and isinstance(envelopes[0][0], ConfigTransaction):
         state, bundle = StateUpdate(committed, number), configuration(number, envelopes[0][0], rules)
         state.expire(due)
-        invalid = ValidationCode.INVALID_CONFIG_TRANSACTION
-        return ValidatedBlock((invalid if bundle is None else ValidationCode.VALID,), (), state, bundle)
+        if bundle is None:
+            return ValidatedBlock((ValidationCode.INVALID_CONFIG_TRANSACTION,), (), state)
+        return ValidatedBlock((ValidationCode.VALID,), (), state, envelopes[0][0].timestamp_ns, bundle)
     codes = [item.code for _, item in envelopes]
     owners = _owners(envelopes, known, codes)
     policies = EndorsementPolicies(rules, committed)
     state = StateUpdate(committed, number)
+    time_ns = 0
     for position, (transaction, item) in enumerate(envelopes):
         if codes[position] is not ValidationCode.VALID:
             continue
@@ -98,11 +103,12 @@ def validate_block(
             codes[position] = conflict(transaction.rwset, committed, state)
         if codes[position] is ValidationCode.VALID:
             state.apply(transaction.rwset, position)
+            time_ns = max(time_ns, transaction.timestamp_ns)
     _schedule(state, rules, committed)
     state.expire(due)
     if any(namespace == LIFECYCLE for namespace, _ in state.updates):
         rules.forget_definitions()
-    return ValidatedBlock(tuple(codes), tuple(owners.items()), state)
+    return ValidatedBlock(tuple(codes), tuple(owners.items()), state, time_ns)
 
 
 def _owners(

@@ -11,24 +11,19 @@ class BlockError(ValueError):
     """A block that does not belong to the chain; the text says why."""
 
 
-def check_block(
-    block: ParsedBlock, rules: ChannelRules, *, number: int, previous_hash: bytes, at_s: float
-) -> None:
-    """Verify a block that came from elsewhere.
+def check_link(block: ParsedBlock, *, number: int, previous_hash: bytes) -> None:
+    """Verify that a block is the next one and holds what its header says.
 
     Parameters
     ----------
     block : the block.
-    rules : of the configuration in force before it.
     number : the one it must have.
     previous_hash : header hash of the block before.
-    at_s : when its signers must be valid, seconds since 1970: the latest time that a transaction of this or
-        an earlier block claims.
 
     Raises
     ------
     BlockError
-        Another number, predecessor or content than it says, or `signature_fault`.
+        If it is not.
     """
     if block.number != number:
         raise BlockError(f"block {block.number} came where block {number} was due")
@@ -36,15 +31,19 @@ def check_block(
         raise BlockError(f"block {number} does not follow the block before")
     if data_hash(block.envelopes) != block.data_hash:
         raise BlockError(f"the transactions of block {number} do not have their hash")
-    fault = signature_fault(block, rules, at_s)
-    if fault:
-        raise BlockError(f"block {number}: {fault}")
 
 
 def signature_fault(block: ParsedBlock, rules: ChannelRules, at_s: float) -> str:
     """Return what is wrong with a block's signatures; empty if nothing.
 
     Every signature must hold, and together they must satisfy the policy BlockValidation.
+
+    Parameters
+    ----------
+    block : the block.
+    rules : of the configuration in force before it.
+    at_s : when its signers must be valid, seconds since 1970: the latest time that a valid transaction of
+        this or an earlier block claims.
     """
     if not block.signatures:
         return "it has no signature"

@@ -9,6 +9,8 @@ from fabric_protos.common import common_pb2
 from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
 from fedpact.wire.errors import WireCode, WireError, read
 
+_NS = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigTransaction:
@@ -17,7 +19,7 @@ class ConfigTransaction:
     Attributes
     ----------
     envelope : serialised `common.Envelope` of type CONFIG.
-    timestamp_ns : when its maker says that it was made, nanoseconds since 1970.
+    timestamp_ns : when its maker says that it was made, nanoseconds since 1970; not checked.
     """
 
     envelope: bytes
@@ -38,11 +40,6 @@ def parse(envelope: bytes) -> Parsed:
         return error
 
 
-def latest_ns(transactions: list[Parsed], floor_ns: int = 0) -> int:
-    """Return the latest time that one of the transactions claims, at least `floor_ns`."""
-    return max([floor_ns, *[t.timestamp_ns for t in transactions if not isinstance(t, WireError)]])
-
-
 def _configuration(envelope: bytes) -> ConfigTransaction | None:
     try:
         payload = read(
@@ -55,4 +52,4 @@ def _configuration(envelope: bytes) -> ConfigTransaction | None:
         return None
     if header.type != common_pb2.CONFIG:
         return None
-    return ConfigTransaction(envelope, header.timestamp.ToNanoseconds())
+    return ConfigTransaction(envelope, header.timestamp.seconds * _NS + header.timestamp.nanos)

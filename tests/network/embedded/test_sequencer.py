@@ -120,5 +120,5 @@ def test_a_malformed_submission_has_no_transaction():
     submission = Submission.read(b"\xff")
     assert submission.transaction is None
     assert submission.tx_id == ""
-    assert submission.malformed != 0
+    assert submission.error is not None
     assert not isinstance(submission.transaction, ParsedTransaction)

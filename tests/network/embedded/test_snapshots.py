@@ -26,7 +26,7 @@ class Chain:
         """Add a block; None removes a key."""
         self.number += 1
         n = self.number
-        puts = [("ns", key, value, 0) for key, value in rows.items() if value is not None]
+        puts = [("ns", key, value, 0, b"") for key, value in rows.items() if value is not None]
         deletes = [("ns", key) for key, value in rows.items() if value is None]
         changes = [("ns", key, 0) for key in rows]
         tip = Tip(n, b"h" * 32, b"s" * 32, b"r", b"block")
