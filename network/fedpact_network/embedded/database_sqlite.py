@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from fedpact.ledger import LedgerError
@@ -131,6 +131,8 @@ class SqliteDatabase:
         raw.execute("PRAGMA busy_timeout=0").close()
         try:
             busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise OperationalError("PRAGMA wal_checkpoint", None, error) from error
         finally:
             raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
         return not busy

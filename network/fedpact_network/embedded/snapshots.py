@@ -121,18 +121,13 @@ class Snapshots:
 
     def advance(self, changes: Iterable[tuple[StateKey, Row | None]]) -> None:
         """Make a committed block visible. Only the block stage calls this, holding no snapshot."""
-        if self._postponed:
-            self._postponed -= 1
-        elif self._store.must_checkpoint():
-            self._fold_log()
-        reader = self._spare.pop() if self._spare else self._store.reader()
-        height = reader.begin()
-        self._cache.advance(height, changes)
-        with self._changed:
-            self._pinned += 1
-            old, self._current = self._current, Snapshot(height, reader, self._cache)
-            self._retire(old)
-            self._changed.notify_all()
+        try:
+            self._advance(changes)
+        except BaseException:  # the database failed: nobody may wait for a view that never comes
+            with self._changed:
+                self._closed = True
+                self._changed.notify_all()
+            raise
 
     def close(self) -> None:
         """Let running views end, then close all readers."""
@@ -145,6 +140,20 @@ class Snapshots:
             for reader in self._spare:
                 reader.close()
             self._spare.clear()
+
+    def _advance(self, changes: Iterable[tuple[StateKey, Row | None]]) -> None:
+        if self._postponed:
+            self._postponed -= 1
+        elif self._store.must_checkpoint():
+            self._fold_log()
+        reader = self._spare.pop() if self._spare else self._store.reader()
+        height = reader.begin()
+        self._cache.advance(height, changes)
+        with self._changed:
+            self._pinned += 1
+            old, self._current = self._current, Snapshot(height, reader, self._cache)
+            self._retire(old)
+            self._changed.notify_all()
 
     def _take(self) -> Snapshot:
         check_process(self._process)
