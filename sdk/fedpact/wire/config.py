@@ -13,7 +13,7 @@ from fedpact.wire.batch import BatchRules
 from fedpact.wire.bundle import Bundle
 from fedpact.wire.config_blocks import genesis_block
 from fedpact.wire.config_groups import channel_group
-from fedpact.wire.config_keys import check_channel_id
+from fedpact.wire.config_keys import check_channel_id, is_name
 from fedpact.wire.errors import ConfigError, WireCode, WireError
 from fedpact.wire.membership import Membership
 from fedpact.wire.organisations import Organisation
@@ -67,6 +67,8 @@ class ChannelConfig:
         ):
             raise ConfigError(f"a channel has 1 to {MAX_ORGANISATIONS} organisations with different MSP ids")
         check_distinct(ordered)
+        if not all(map(is_name, names)):
+            raise ConfigError("an organisation's name has 1 to 249 letters, digits, dots and hyphens")
         policy = self.endorsement_policy
         if not policy.mspids <= set(self.mspids):
             raise PolicyError(

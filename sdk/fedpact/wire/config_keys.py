@@ -11,7 +11,7 @@ from fabric_protos.common import configtx_pb2, configuration_pb2
 from fedpact.wire.config_blocks import value_of
 from fedpact.wire.errors import ConfigError, WireCode, WireError
 
-__all__ = ["check_channel_id", "check_keys", "check_name"]
+__all__ = ["check_channel_id", "check_keys", "check_name", "is_name"]
 
 _CHANNEL: Final = frozenset(
     {"HashingAlgorithm", "BlockDataHashingStructure", "OrdererAddresses", "Consortium", "Capabilities"}
@@ -70,9 +70,14 @@ def check_channel_id(channel_id: str) -> str:
     return channel_id
 
 
+def is_name(name: str) -> bool:
+    """Tell whether Fabric allows a name for a group, value or policy."""
+    return _NAME.fullmatch(name) is not None
+
+
 def check_name(name: str) -> str:
     """Return a name of a group, value or policy that Fabric allows; else WireError BAD_BLOCK."""
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise _refusal(f"{name[:100]!r} is no name of a part of a configuration")
     return name
 
