@@ -45,12 +45,15 @@ _Change = tuple[StateKey, Row | None, Row | None]
 
 
 class _Prepared(NamedTuple):
-    """A validated block that is not written yet: its rows before and after, and what else it changes."""
+    """A validated block that is not written yet: its rows before and after, what else it changes, and
+    the first verdicts on transactions that it only repeats.
+    """
 
     block: ValidatedBlock
     rows: Sequence[_Change]
     due: bool
     private: PrivateChanges | None
+    repeated: Sequence[tuple[str, Outcome]]
 
 
 class Committer:
@@ -162,18 +165,21 @@ class Committer:
         examined = self._validator.examine(batch, rules)
         with self._snapshots.view() as committed:
             due = committed.reader.due(number)
+            known = committed.reader.known([item.tx_id for item in examined if item.tx_id])
             validated = validate_block(
                 number,
                 [(item.parsed, found) for item, found in zip(batch, examined, strict=True)],
                 rules,
                 committed,
-                known=committed.reader.known([item.tx_id for item in examined if item.tx_id]),
+                known=known,
                 due=due,
             )
             touched = due or validated.state.hashed
             private = self._private_changes(validated, batch, rules, committed) if touched else None
             rows = [(place, validated.state.before(place), row) for place, row in validated.state.rows()]
-        return _Prepared(validated, rows, bool(due), private)
+            places = [(tx_id, committed.place(tx_id)) for tx_id in known]
+        repeated = [(tx_id, Outcome(ValidationCode(at.code), at.block)) for tx_id, at in places if at]
+        return _Prepared(validated, rows, bool(due), private, repeated)
 
     def _write(self, block: common_pb2.Block, prepared: _Prepared) -> None:
         """Commit a block and let everybody see it."""
@@ -191,7 +197,7 @@ class Committer:
             log.info("block %d: configuration %d", number, validated.bundle.sequence)
         self._snapshots.advance((place, row) for place, _, row in prepared.rows)
         outcomes = [(tx_id, Outcome(codes[position], number)) for tx_id, position in validated.owners]
-        self._notifier.publish(number + 1, outcomes)
+        self._notifier.publish(number + 1, [*outcomes, *prepared.repeated])
         log.info("block %d: %d transactions, %d invalid", number, len(codes), len(codes) - validated.valid)
 
     def _private_changes(
