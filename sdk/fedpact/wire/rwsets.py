@@ -9,6 +9,7 @@ private collections. Deterministic and byte for byte what a Fabric peer builds (
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
@@ -178,19 +179,20 @@ def _encode_collections(rwset: NamespaceRwset) -> list[rwset_pb2.CollectionHashe
 
 def _decode_namespace(namespace: rwset_pb2.NsReadWriteSet) -> NamespaceRwset:
     kv = read(kv_rwset_pb2.KVRWSet, namespace.rwset, WireCode.BAD_RWSET)
-    return NamespaceRwset(
+    plain = NamespaceRwset(
         namespace.namespace,
         tuple([_decode_read(item) for item in kv.reads]),
         tuple([_decode_query(query) for query in kv.range_queries_info]),
         decode_writes(kv),
-        tuple(
-            [
-                MetadataWrite(item.key, tuple([(entry.name, entry.value) for entry in item.entries]))
-                for item in kv.metadata_writes
-            ]
-        ),
-        tuple([decode_collection(item) for item in namespace.collection_hashed_rwset]),
     )
+    if not (kv.metadata_writes or namespace.collection_hashed_rwset):
+        return plain
+    metadata = [
+        MetadataWrite(item.key, tuple([(entry.name, entry.value) for entry in item.entries]))
+        for item in kv.metadata_writes
+    ]
+    collections = [decode_collection(item) for item in namespace.collection_hashed_rwset]
+    return replace(plain, metadata=tuple(metadata), collections=tuple(collections))
 
 
 def _decode_read(item: kv_rwset_pb2.KVRead) -> Read:

@@ -7,7 +7,7 @@ differs only where the contract or the state does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Protocol
 
@@ -85,6 +85,8 @@ class Simulation:
     event : the transaction's one event, once it is set.
     """
 
+    _unprotected = False  # whether it has read what is not protected, so that it must not write
+
     def __init__(
         self,
         state: CommittedState,
@@ -108,7 +110,6 @@ class Simulation:
         self._parameters: dict[str, bytes] = {}
         self._collections = collections
         self._private: dict[str, CollectionSimulation] = {}
-        self._unprotected = False  # whether it has read what is not protected, so that it must not write
 
     def get_state(self, key: str) -> bytes | None:
         """Return the committed value of a key and record its version."""
@@ -231,19 +232,22 @@ class Simulation:
 
     def rwset(self) -> NamespaceRwset:
         """Return what was read and is to be written, in the order of the first mention of each key."""
-        collections = [self._private[name].rwset() for name in sorted(self._private)]
-        return NamespaceRwset(
+        plain = NamespaceRwset(
             self._namespace,
             tuple([Read(key, version) for key, version in self._reads.items()]),
-            self._range_queries(),
+            self._range_queries() if self._scans else (),
             tuple([Write(key, value) for key, value in self._writes.items()]),
-            tuple(
-                [
-                    MetadataWrite(key, ((VALIDATION_PARAMETER, policy),))
-                    for key, policy in self._parameters.items()
-                ]
-            ),
-            tuple([rwset for rwset in collections if rwset.reads or rwset.private_hash]),
+        )
+        if not (self._parameters or self._private):
+            return plain
+        metadata = [
+            MetadataWrite(key, ((VALIDATION_PARAMETER, policy),)) for key, policy in self._parameters.items()
+        ]
+        collections = [self._private[name].rwset() for name in sorted(self._private)]
+        return replace(
+            plain,
+            metadata=tuple(metadata),
+            collections=tuple([rwset for rwset in collections if rwset.reads or rwset.private_hash]),
         )
 
     def private_rwsets(self) -> tuple[PrivateRwset, ...]:
