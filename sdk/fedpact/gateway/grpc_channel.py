@@ -92,7 +92,7 @@ class ChannelSettings:
 
     tls: Tls | None = None
     message_bytes: int = 100 << 20
-    keepalive_s: float = 60.0
+    keepalive_s: float = 120.0
     connect_s: float = 5.0
     first_backoff_s: float = 0.1
     backoff_s: float = 2.0

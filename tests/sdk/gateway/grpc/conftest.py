@@ -190,6 +190,9 @@ def tls(authority):
     certificate, key = authority.issue("localhost", "127.0.0.1")
     own, own_key = authority.issue("client")
     return SimpleNamespace(
+        certificate=certificate,
+        key=key,
+        roots=authority.roots,
         server=grpc.ssl_server_credentials([(key, certificate)], authority.roots, require_client_auth=True),
         client=Tls(roots=authority.roots, certificate=own, key=own_key),
     )
