@@ -7,6 +7,7 @@ A URL's scheme names the backend, a part after `+` is its own business: `embedde
 from __future__ import annotations
 
 import difflib
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 GROUP = "fedpact.ledgers"
 """Entry-point group of the backends."""
 
+_ADDRESS_END = re.compile(r"[/?#]")
+
 ClockNs = Callable[[], int]
 """A clock: nanoseconds since 1970."""
 
@@ -30,16 +33,42 @@ class LedgerError(Exception):
 
     Attributes
     ----------
-    code : stable. `UNKNOWN_SCHEME`, `LEDGER_EXISTS`, `NO_SUCH_LEDGER`; `LEDGER_BUSY`: another node has it;
-        `LEDGER_DAMAGED`: what is stored does not hold together; `KEYS_UNUSABLE`: the identities of its node
-        are missing, damaged, expired or not of the channel, so that it can be read but not run.
-    url : the ledger's URL.
+    code : stable.
+        `UNKNOWN_SCHEME`: no backend has such URLs.
+        `LEDGER_EXISTS`, `NO_SUCH_LEDGER`.
+        `LEDGER_BUSY`: another node has it.
+        `LEDGER_DAMAGED`: what is stored does not hold together.
+        `LAYOUT_OLD`: an older version made its tables, and they cannot be upgraded here: who only reads
+        upgrades nothing, and a node needs the extra `node` for it.
+        `LAYOUT_UNKNOWN`: a newer version made its tables.
+        `DATABASE_UNREACHABLE`: its database server does not answer, or refuses the user.
+        `KEYS_UNUSABLE`: the identities of its node are missing, damaged, expired or not of the channel, so
+        that it can be read but not run.
+    url : the ledger's URL, without a password.
     """
 
     def __init__(self, code: str, url: str, message: str) -> None:
-        super().__init__(f"{code}: {message} ({url})")
         self.code = code
-        self.url = url
+        self.url = without_password(url)
+        super().__init__(f"{code}: {message} ({self.url})")
+
+
+def without_password(url: str) -> str:
+    """Return a ledger's URL without the password that it may have, as it may be shown.
+
+    A password that is not quoted as it should be, so that it does not end where it should, goes as well.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        scheme, rest = "", url
+    address = _ADDRESS_END.split(rest, maxsplit=1)[0]
+    tail = rest[len(address) :]
+    user, colon, secret = address.partition(":")
+    if colon and "@" not in address and "@" in tail and not secret.isdecimal():
+        address, tail = rest, ""
+    if ":" not in address or "@" not in address:
+        return url
+    return f"{scheme}{separator}{user}@{address.rpartition('@')[2]}{tail}"
 
 
 class StateRow(NamedTuple):
@@ -224,5 +253,6 @@ def find_backend(url: str) -> type[Backend]:
     if not separator or name not in known:
         nearest = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]}://?" if nearest else f"known: {', '.join(sorted(known))}"
-        raise LedgerError("UNKNOWN_SCHEME", url, f"no backend is called {name!r}; {hint}")
+        shown = without_password(name)
+        raise LedgerError("UNKNOWN_SCHEME", url, f"no backend is called {shown!r}; {hint}")
     return cast("type[Backend]", known[name].load())

@@ -5,6 +5,7 @@ Importing this module is cheap: SQLAlchemy comes with the first ledger.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -63,11 +64,14 @@ class EmbeddedBackend:
         keys, site = NodeKeys.of(peers, orderer), find_site(url)
         check_keys(keys, config.membership(), clock_ns() / 1_000_000_000)
         store = Store(site.create())
+        had_keys = site.keys.exists()
         try:
             keys.save(site.keys)
             found(store, config)
         except BaseException:
             store.discard()
+            if not had_keys:
+                shutil.rmtree(site.keys, ignore_errors=True)
             raise
         return _run(site, store, clock_ns, chaincodes)
 

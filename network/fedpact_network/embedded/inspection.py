@@ -147,6 +147,8 @@ class InspectedLedger:
 
     def locate(self, transaction_id: str) -> Placement | None:
         """Return where a transaction was committed, valid or not; None if it was not."""
+        if "\0" in transaction_id:  # PostgreSQL's texts cannot even be asked for it
+            return None
         found = self._rows(_PLACE, id=transaction_id)
         return Placement(*found[0]) if found else None
 

@@ -177,6 +177,8 @@ class Reader:
 
     def place(self, tx_id: str) -> Place | None:
         """Return where a transaction id was committed."""
+        if "\0" in tx_id:  # PostgreSQL's texts cannot even be asked for it
+            return None
         with self._lock:
             found = self._place.first(id=tx_id)
         return None if found is None else Place(found[0], found[1], found[2])

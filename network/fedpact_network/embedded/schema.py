@@ -15,6 +15,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -33,7 +34,12 @@ METADATA = MetaData()
 NUMBER = BigInteger().with_variant(Integer, "sqlite")
 """A block's number; SQLite's INTEGER has 64 bits, and as a primary key is the table itself."""
 
-VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+VERSION_TABLE = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 """One row: the revision of a database's layout."""
 
 BLOCKS = Table(

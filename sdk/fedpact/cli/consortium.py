@@ -206,9 +206,11 @@ def _opened(home: Path | None) -> Consortium:
 
 
 def _describe(consortium: Consortium) -> Home:
+    from fedpact.ledger import without_password
+
     return Home(
         home=str(consortium.home),
-        url=consortium.url,
+        url=without_password(consortium.url),
         channel_id=consortium.channel_id,
         organisations=dict(consortium.organisations),
         identities=[label.replace("@", "/", 1) for label in consortium.wallet.list()],

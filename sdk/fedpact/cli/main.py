@@ -30,7 +30,7 @@ NOUNS = {
 }
 """Every noun, with the line that `fedpact --help` shows; each is `fedpact.cli.<noun>:command`."""
 
-EXTRAS = {"flwr": "flower", "torch": "torch"}
+EXTRAS = {"flwr": "flower", "psycopg": "postgresql", "torch": "torch"}
 """Which extra brings a module that some commands need; `demo` brings the others."""
 
 REJECTED, USAGE, UNREACHABLE, UNKNOWN_OUTCOME = 1, 2, 3, 4
