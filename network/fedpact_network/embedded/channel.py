@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from fedpact.validation import ChannelRules
 
 if TYPE_CHECKING:
     from fedpact.wire.bundle import Bundle
+
+
+log = logging.getLogger(__name__)
 
 
 class Channel:
@@ -30,7 +34,6 @@ class Channel:
     def __init__(self, bundle: Bundle, clock: Callable[[], float]) -> None:
         self.id = bundle.channel_id
         self.rules = ChannelRules(bundle, clock)
-        self._clock = clock
         self._listeners: list[Callable[[Bundle], None]] = []
 
     @property
@@ -38,11 +41,14 @@ class Channel:
         """The configuration in force."""
         return self.rules.bundle
 
-    def renew(self, bundle: Bundle) -> None:
-        """Put a committed configuration in force; what was verified under the one before counts no more."""
-        self.rules = ChannelRules(bundle, self._clock)
+    def renew(self, rules: ChannelRules) -> None:
+        """Put the rules after a committed block in force."""
+        if rules is self.rules:
+            return
+        self.rules = rules
+        log.info("configuration %d of block %d is in force", rules.bundle.sequence, rules.bundle.block_number)
         for listener in self._listeners:
-            listener(bundle)
+            listener(rules.bundle)
 
     def on_renewal(self, listener: Callable[[Bundle], None]) -> None:
         """Have every later configuration told, in the block stage's thread."""

@@ -192,9 +192,7 @@ class Committer:
     def _publish(self, prepared: _Prepared) -> None:
         validated = prepared.block
         number, codes = self._tip.number, validated.codes
-        if validated.bundle is not None:
-            self._channel.renew(validated.bundle)
-            log.info("block %d: configuration %d", number, validated.bundle.sequence)
+        self._channel.renew(validated.successor(self._channel.rules))
         self._snapshots.advance((place, row) for place, _, row in prepared.rows)
         outcomes = [(tx_id, Outcome(codes[position], number)) for tx_id, position in validated.owners]
         self._notifier.publish(number + 1, [*outcomes, *prepared.repeated])

@@ -8,15 +8,24 @@ from typing import TYPE_CHECKING
 from fedpact.audit.execution import disagreement
 from fedpact.audit.findings import AuditReport, Check, Findings
 from fedpact.audit.records import check_records
-from fedpact.audit.replayed_state import ReplayedState
-from fedpact.audit.transactions import Judge
+from fedpact.audit.replayed_state import ReplayedState, Writer
 from fedpact.ledger import LedgerError, Placement
+from fedpact.validation import (
+    ChannelRules,
+    Examined,
+    Parsed,
+    ValidatedBlock,
+    examine,
+    parse,
+    signature_fault,
+    validate_block,
+)
 from fedpact.wire.blocks import ParsedBlock, data_hash, parse_block
-from fedpact.wire.commits import Update, ValidationCode, commit_hash
-from fedpact.wire.config import ChannelConfig
-from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
+from fedpact.wire.bundle import Bundle
+from fedpact.wire.commits import ValidationCode, commit_hash
+from fedpact.wire.definitions import LIFECYCLE
+from fedpact.wire.envelopes import ParsedTransaction
 from fedpact.wire.errors import WireError
-from fedpact.wire.rwsets import Version
 from fedpact.wire.state_hash import Mark, digests_of
 
 if TYPE_CHECKING:
@@ -27,7 +36,6 @@ HASHES_TOGETHER = 512
 """Blocks whose state hashes are computed at once: one inversion instead of one a block."""
 
 Progress = Callable[[int, int], None]
-Parsed = ParsedTransaction | WireError
 
 
 def audit(
@@ -39,7 +47,8 @@ def audit(
     """Verify a ledger completely.
 
     Every block's number, hashes and orderer signature; every transaction's signatures, endorsement
-    policy, duplicates, versions and recorded verdict; every valid transaction's contract, executed again;
+    policy, duplicates, versions and recorded verdict; every valid transaction's contract, executed again (but
+    for what needs private data, is of `_lifecycle`, or of a defined version that is not the one given here);
     commit and state hash after every block; then every stored state row, history and transaction id against
     the replay, and that there are no others; and every verdict, election and payment against the papers'
     rules, from the records alone.
@@ -63,14 +72,14 @@ class _Auditor:
         self._chaincodes = chaincodes if chaincodes is not None else _consortium()
         self._findings = Findings()
         self._state = ReplayedState()
-        self._judge: Judge | None = None
+        self._rules: ChannelRules | None = None
         self._previous = b""
         self._commit = b""
         self._genesis = ""
         self._transactions = 0
-        self._owned_ids = 0
+        self._owned: set[str] = set()
         self._height = 0
-        self._time_s = 0.0
+        self._time_ns = 0
         self._hashes: list[tuple[int, str, Mark]] = []
 
     def run(self, progress: Progress | None) -> AuditReport:
@@ -113,13 +122,11 @@ class _Auditor:
         check(
             Check.DATA_HASH, block.data_hash == digest, f"the envelopes hash to {digest.hex()}", block=number
         )
-        if self._judge is None:
+        if self._rules is None:
             if not self._open(data, block):
                 return False
         else:
-            transactions = [_parsed(envelope) for envelope in block.envelopes]
-            self._signed(block, transactions, self._judge)
-            self._commits(block, transactions, self._judge)
+            self._replay(block, self._rules)
         self._previous = block.hash
         self._height += 1
         self._hashes.append((number, self._ledger.state_hash_at(number), self._state.mark()))
@@ -139,47 +146,51 @@ class _Auditor:
         from fabric_protos.common import common_pb2
 
         try:
-            self._judge = Judge(ChannelConfig.from_block(common_pb2.Block.FromString(data)))
+            self._rules = ChannelRules(Bundle.from_block(common_pb2.Block.FromString(data)))
         except ValueError as error:
             return self._findings.check(Check.GENESIS, False, str(error), block=0)
         self._genesis = block.hash.hex()
         return self._findings.check(Check.GENESIS, True, "", block=0)
 
-    def _signed(self, block: ParsedBlock, transactions: Sequence[Parsed], judge: Judge) -> None:
-        wrong = "it has no signature"
-        # its orderer must have been valid at the time of its latest transaction
-        times = [t.timestamp_ns / 1e9 for t in transactions if not isinstance(t, WireError)]
-        at_s = max([self._time_s, *times])
-        for signer, message, signature in block.signatures:
-            wrong = judge.identify_orderer(signer, message, signature, at_s)
-            if wrong:
-                break
-        self._findings.check(Check.BLOCK_SIGNATURE, not wrong, wrong, block=block.number)
-        self._time_s = at_s
-
-    def _commits(self, block: ParsedBlock, transactions: Sequence[Parsed], judge: Judge) -> None:
-        number = block.number
-        updates: dict[tuple[str, str], Update] = {}
-        codes = bytearray()
+    def _replay(self, block: ParsedBlock, rules: ChannelRules) -> None:
+        transactions = [parse(envelope) for envelope in block.envelopes]
+        number = self._height
+        envelopes = [(transaction, examine(transaction, rules)) for transaction in transactions]
+        validated = validate_block(
+            number, envelopes, rules, self._state, known=self._owned, due=self._state.due(number)
+        )
+        self._signed(block, transactions, validated, rules)
+        self._compare(block, envelopes, validated)
         for position, transaction in enumerate(transactions):
-            self._transactions += 1
-            if isinstance(transaction, WireError):
-                codes.append(ValidationCode.of(transaction))
-                self._compare(block, position, codes[-1], str(transaction))
-                continue
-            code = judge.verdict(transaction, self._state, updates)
-            codes.append(code)
-            self._compare(block, position, code, transaction.transaction_id)
-            if code not in (ValidationCode.DUPLICATE_TXID, ValidationCode.BAD_CREATOR_SIGNATURE):
-                self._indexed(transaction.transaction_id, Placement(number, position, code))
-            if code == ValidationCode.VALID:
-                self._apply(transaction, Version(number, position), updates)
-        self._commit = commit_hash(self._commit, bytes(codes), updates.values())
+            if validated.codes[position] is ValidationCode.VALID and isinstance(
+                transaction, ParsedTransaction
+            ):
+                self._execute(number, transaction, rules)
+        for tx_id, position in validated.owners:
+            self._indexed(tx_id, Placement(number, position, validated.codes[position]))
+        self._commit = commit_hash(self._commit, bytes(validated.codes), validated.state.updates.values())
         same = self._commit == block.commit_hash
         self._findings.check(Check.COMMIT_HASH, same, f"replayed {self._commit.hex()}", block=number)
+        self._state.apply(validated.state, [_writer(transaction) for transaction in transactions])
+        self._transactions += len(transactions)
+        self._rules = validated.successor(rules)
+
+    def _signed(
+        self,
+        block: ParsedBlock,
+        transactions: Sequence[Parsed],
+        validated: ValidatedBlock,
+        rules: ChannelRules,
+    ) -> None:
+        # its orderer must have been valid at the time of its latest transaction
+        claimed = [t.timestamp_ns for t in transactions if not isinstance(t, WireError)]
+        self._time_ns = max(self._time_ns, validated.time_ns)
+        moment_ns = self._time_ns or max(claimed, default=0)
+        wrong = signature_fault(block, rules, moment_ns / 1e9)
+        self._findings.check(Check.BLOCK_SIGNATURE, not wrong, wrong, block=block.number)
 
     def _indexed(self, transaction: str, mine: Placement) -> None:
-        self._owned_ids += 1
+        self._owned.add(transaction)
         stored = self._ledger.locate(transaction)
         self._findings.check(
             Check.TRANSACTION_INDEX,
@@ -189,27 +200,38 @@ class _Auditor:
             transaction=transaction,
         )
 
-    def _compare(self, block: ParsedBlock, position: int, code: int, transaction: str) -> None:
-        recorded = block.filter[position] if position < len(block.filter) else 255
-        detail = f"recorded {recorded}, deserved {code} ({ValidationCode(code).name})"
-        same = recorded == code
-        self._findings.check(Check.VALIDATION_CODE, same, detail, block=block.number, transaction=transaction)
-
-    def _apply(
-        self, transaction: ParsedTransaction, version: Version, updates: dict[tuple[str, str], Update]
+    def _compare(
+        self, block: ParsedBlock, envelopes: Sequence[tuple[Parsed, Examined]], validated: ValidatedBlock
     ) -> None:
-        chaincode = self._chaincodes.get(transaction.headers.chaincode)
+        for position, (transaction, _) in enumerate(envelopes):
+            code = validated.codes[position]
+            recorded = block.filter[position] if position < len(block.filter) else 255
+            self._findings.check(
+                Check.VALIDATION_CODE,
+                recorded == code,
+                f"recorded {recorded}, deserved {code} ({code.name})",
+                block=block.number,
+                transaction=_name(transaction),
+            )
+
+    def _execute(self, number: int, transaction: ParsedTransaction, rules: ChannelRules) -> None:
+        """Execute again what can be: code that is here, data that everybody may know."""
+        name = transaction.chaincode
+        if name == LIFECYCLE or any(rwset.collections for rwset in transaction.rwset):
+            return
+        chaincode = self._chaincodes.get(name)
         if chaincode is None:
-            wrong = f"no contract is called {transaction.headers.chaincode}"
+            wrong = f"no contract is called {name}"
+        elif (
+            rules.definition(self._state, name) is not None
+            and chaincode.version != transaction.chaincode_version
+        ):
+            return
         else:
             wrong = disagreement(self._state, chaincode, transaction)
         self._findings.check(
-            Check.EXECUTION, not wrong, wrong, block=version.block, transaction=transaction.transaction_id
+            Check.EXECUTION, not wrong, wrong, block=number, transaction=transaction.transaction_id
         )
-        self._state.apply(transaction.rwset, version, transaction.transaction_id, transaction.timestamp_ns)
-        for rwset in transaction.rwset:
-            for key, value in dict(rwset.writes).items():
-                updates[rwset.namespace, key] = Update(rwset.namespace, key, value, version)
 
     def _stored(self) -> None:
         check = self._findings.check
@@ -217,7 +239,7 @@ class _Auditor:
             expected = dict(self._state.scan(namespace, "", ""))
             for row in self._ledger.state(namespace):
                 entry = expected.pop(row.key, None)
-                same = entry is not None and entry == (row.value, row.version)
+                same = entry is not None and (entry.value, entry.version) == (row.value, row.version)
                 check(Check.STATE_ROW, same, "the stored row is not what was written", transaction=row.key)
             for key in expected:
                 check(Check.STATE_ROW, False, "the row is missing", transaction=key)
@@ -239,16 +261,22 @@ class _Auditor:
         for check, found, mine in (
             (Check.STATE_ROW, stored.state, self._state.rows),
             (Check.HISTORY, stored.history, changes),
-            (Check.TRANSACTION_INDEX, stored.transactions, self._owned_ids),
+            (Check.TRANSACTION_INDEX, stored.transactions, len(self._owned)),
         ):
             self._findings.check(check, found == mine, f"{found} rows are stored, the blocks make {mine}")
 
 
-def _parsed(envelope: bytes) -> Parsed:
-    try:
-        return parse_envelope(envelope)
-    except WireError as error:
-        return error
+def _writer(transaction: Parsed) -> Writer | None:
+    if not isinstance(transaction, ParsedTransaction):
+        return None
+    values = {(rwset.namespace, key): value for rwset in transaction.rwset for key, value in rwset.writes}
+    return Writer(transaction.transaction_id, transaction.timestamp_ns, values)
+
+
+def _name(transaction: Parsed) -> str:
+    if isinstance(transaction, WireError):
+        return str(transaction)
+    return transaction.transaction_id if isinstance(transaction, ParsedTransaction) else "configuration"
 
 
 def _consortium() -> dict[str, Chaincode]:

@@ -37,8 +37,8 @@ def check_records(state: ReplayedState, findings: Findings) -> None:
 def records(state: ReplayedState, kind: Map[R]) -> Iterator[R]:
     """Yield all records of one kind, in key order."""
     start = kind.key_of()
-    for _, (value, _) in state.scan(NAMESPACE, start, start + "\U0010ffff"):
-        yield kind.decode(value)
+    for _, row in state.scan(NAMESPACE, start, start + "\U0010ffff"):
+        yield kind.decode(row.value)
 
 
 def _check_rounds(state: ReplayedState, findings: Findings) -> None:

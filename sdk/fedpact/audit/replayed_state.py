@@ -1,23 +1,35 @@
-"""The state as the auditor rebuilds it, write by write, from the blocks alone."""
+"""The state as the auditor rebuilds it, block by block, from the chain alone."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Container, Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from fedpact.ledger import HistoryRow
-from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Row, Version
+from fedpact.validation import Expiry, StateUpdate
+from fedpact.wire.commits import StateKey
+from fedpact.wire.rwsets import Row, Version
 from fedpact.wire.state_hash import Mark, StateHash
 from fedpact_chaincode.stub import KeyModification
 
 
+class Writer(NamedTuple):
+    """A transaction that changed something: its id, its time, and what it wrote last to each public key."""
+
+    transaction_id: str
+    timestamp_ns: int
+    values: dict[StateKey, bytes | None]
+
+
 class ReplayedState:
-    """Values, versions and histories of all namespaces."""
+    """Rows and histories of all namespaces; of private data the hashes, it is itself unknown here."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Row]] = {}
         self._keys: dict[str, list[str]] = {}
-        self.changes: dict[tuple[str, str], list[HistoryRow]] = {}
+        self._due: dict[int, list[Expiry]] = {}
+        self.changes: dict[StateKey, list[HistoryRow]] = {}
         self._hash = StateHash()
 
     @property
@@ -31,13 +43,8 @@ class ReplayedState:
         return sum(map(len, self._rows.values()))
 
     def get(self, namespace: str, key: str) -> Row | None:
-        """Return a row, or None."""
+        """Return the row of a key."""
         return self._rows.get(namespace, {}).get(key)
-
-    def version(self, namespace: str, key: str) -> Version | None:
-        """Return where the key was last written, or None."""
-        entry = self.get(namespace, key)
-        return entry.version if entry else None
 
     def scan(self, namespace: str, start: str, end: str) -> Iterator[tuple[str, Row]]:
         """Yield (key, row) with start <= key < end in key order; an empty end is unbounded."""
@@ -53,32 +60,41 @@ class ReplayedState:
             yield KeyModification(change.transaction_id, change.value, change.timestamp_ns)
 
     def private(self, namespace: str, collection: str, key: str) -> Row | None:
-        """Return None: an audit has the hashes of private data only."""
+        """Know nothing."""
+        return None
 
     def scan_private(
         self, namespace: str, collection: str, start: str, end: str
     ) -> Iterator[tuple[str, Row]]:
-        """Yield nothing: an audit has the hashes of private data only."""
+        """Know nothing."""
         return iter(())
 
-    def apply(self, rwsets: tuple[NamespaceRwset, ...], version: Version, tx_id: str, time_ns: int) -> None:
-        """Apply the writes of a valid transaction."""
-        for rwset in rwsets:
-            rows = self._rows.setdefault(rwset.namespace, {})
-            keys = self._keys.setdefault(rwset.namespace, [])
-            for key, value in dict(rwset.writes).items():  # of several writes of one key the last one counts
-                old = rows.pop(key, None)
-                if old is not None:
-                    self._hash.remove(rwset.namespace, key, old[0])
-                if value is not None:
-                    rows[key] = Row(value, version)
-                    self._hash.add(rwset.namespace, key, value)
-                if old is None and value is not None:
-                    insort(keys, key)
-                elif old is not None and value is None:
-                    del keys[bisect_left(keys, key)]
-                changes = self.changes.setdefault((rwset.namespace, key), [])
-                changes.append(HistoryRow(tx_id, version, time_ns, value))
+    def due(self, number: int) -> list[Expiry]:
+        """Return the private rows that a block may have to remove."""
+        return self._due.get(number, [])
+
+    def apply(self, update: StateUpdate, writers: Sequence[Writer | None]) -> None:
+        """Apply what a block changes.
+
+        Parameters
+        ----------
+        update : its changes.
+        writers : its transactions by position; None for those that changed nothing.
+        """
+        for (namespace, key), row in update.rows():
+            self._put(namespace, key, row)
+        for namespace, key, position in update.changes:
+            writer = writers[position]
+            if writer is None:
+                raise ValueError("a transaction that wrote nothing changed a key")
+            version = Version(update.number, position)
+            change = HistoryRow(
+                writer.transaction_id, version, writer.timestamp_ns, writer.values[namespace, key]
+            )
+            self.changes.setdefault((namespace, key), []).append(change)
+        for expiry in update.expiries:
+            self._due.setdefault(expiry.block, []).append(expiry)
+        self._due.pop(update.number, None)
 
     def hash(self) -> str:
         """Return the state hash, hex."""
@@ -88,24 +104,16 @@ class ReplayedState:
         """Return the present state for `digests_of`."""
         return self._hash.mark()
 
-    def stale(self, rwsets: tuple[NamespaceRwset, ...], touched: Container[tuple[str, str]]) -> bool:
-        """Whether a key that was read has another version by now, or was touched by the same block."""
-        return any(
-            (rwset.namespace, key) in touched or self.version(rwset.namespace, key) != version
-            for rwset in rwsets
-            for key, version in rwset.reads
-        )
-
-    def phantom(self, rwsets: tuple[NamespaceRwset, ...]) -> bool:
-        """Whether a range that was scanned holds other keys or versions by now."""
-        return any(
-            self._scanned(rwset.namespace, query) != [tuple(read) for read in query.reads]
-            for rwset in rwsets
-            for query in rwset.range_queries
-        )
-
-    def _scanned(self, namespace: str, query: RangeQuery) -> list[tuple[str, Version | None]]:
-        end = query.end
-        if end and not query.exhausted:
-            end += "\x00"  # a scan that stopped early protects up to the last key it read, that key included
-        return [(key, row.version) for key, row in self.scan(namespace, query.start, end)]
+    def _put(self, namespace: str, key: str, row: Row | None) -> None:
+        rows = self._rows.setdefault(namespace, {})
+        keys = self._keys.setdefault(namespace, [])
+        old = rows.pop(key, None)
+        if old is not None:
+            self._hash.remove(namespace, key, old.value)
+        if row is not None:
+            rows[key] = row
+            self._hash.add(namespace, key, row.value)
+        if old is None and row is not None:
+            insort(keys, key)
+        elif old is not None and row is None:
+            del keys[bisect_left(keys, key)]

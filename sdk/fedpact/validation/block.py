@@ -60,6 +60,19 @@ class ValidatedBlock:
         """How many transactions are valid."""
         return self.codes.count(ValidationCode.VALID)
 
+    def successor(self, rules: ChannelRules) -> ChannelRules:
+        """Return the rules for the next block, once this one's changes are in the state.
+
+        Parameters
+        ----------
+        rules : that this block was judged by.
+        """
+        if self.bundle is not None:
+            return ChannelRules(self.bundle, rules.clock)
+        if any(namespace == LIFECYCLE for namespace, _ in self.state.updates):
+            rules.forget_definitions()
+        return rules
+
 
 def validate_block(
     number: int,
@@ -76,7 +89,7 @@ def validate_block(
     ----------
     number : of the block.
     envelopes : each parsed, and what `examine` says about it.
-    rules : of the configuration in force. What it remembers of definitions must come from blocks before.
+    rules : for this block, as `ValidatedBlock.successor` of the block before gave them.
     committed : the rows as the block before left them.
     known : those of the transactions' ids that earlier blocks used.
     due : what expires with this block, as earlier blocks' `expiries` said.
@@ -106,8 +119,6 @@ def validate_block(
             time_ns = max(time_ns, transaction.timestamp_ns)
     _schedule(state, rules, committed)
     state.expire(due)
-    if any(namespace == LIFECYCLE for namespace, _ in state.updates):
-        rules.forget_definitions()
     return ValidatedBlock(tuple(codes), tuple(owners.items()), state, time_ns)
 
 

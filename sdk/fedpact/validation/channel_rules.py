@@ -36,13 +36,14 @@ class ChannelRules:
 
     Attributes
     ----------
-    bundle : as given.
+    bundle, clock : as given.
     membership : who belongs to the channel.
     endorsement : the policy of chaincodes that nobody has defined.
     """
 
     def __init__(self, bundle: Bundle, clock: Callable[[], float] = time.time) -> None:
         self.bundle = bundle
+        self.clock = clock
         self.membership = bundle.membership(clock=clock)
         self.endorsement = bundle.endorsement_policy
         self._definitions: dict[str, Definition | None] = {}

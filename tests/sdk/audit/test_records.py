@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from fedpact.audit.findings import Check, Findings
 from fedpact.audit.records import NAMESPACE, check_records, records
-from fedpact.audit.replayed_state import ReplayedState
+from fedpact.audit.replayed_state import ReplayedState, Writer
 from fedpact.ledger import create_ledger
 from fedpact.testing import Channel, play
-from fedpact.wire.rwsets import NamespaceRwset, Version, Write
+from fedpact.validation import StateUpdate
+from fedpact.wire.rwsets import NamespaceRwset, Write
 from fedpact_chaincode.contracts.credit.records import ACCOUNTS, ENTRIES, SUPPLY
 from fedpact_chaincode.contracts.elections.records import ELECTIONS
 from fedpact_chaincode.contracts.training.records import ROUNDS, SCORES, UPDATES
@@ -44,7 +45,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
 def replayed(rows: Rows) -> ReplayedState:
     state = ReplayedState()
     writes = tuple(Write(key, value) for key, value in rows.items())
-    state.apply((NamespaceRwset(NAMESPACE, writes=writes),), Version(1, 0), "0" * 64, 0)
+    update = StateUpdate(state, 1)
+    update.apply([NamespaceRwset(NAMESPACE, writes=writes)], 0)
+    state.apply(update, [Writer("0" * 64, 0, {(NAMESPACE, key): value for key, value in writes})])
     return state
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from fedpact.audit.replayed_state import ReplayedState
+from fedpact.audit.replayed_state import ReplayedState, Writer
+from fedpact.validation import StateUpdate
 from fedpact.wire import simulation
 from fedpact.wire.proposals import build_proposal, parse_proposal
 from fedpact.wire.rwsets import NamespaceRwset, RangeQuery, Read, Version, Write, decode, encode
@@ -16,8 +17,11 @@ AT = Version(3, 1)
 def state() -> ReplayedState:
     state = ReplayedState()
     writes = tuple(Write(key, key.encode()) for key in (COMPOSITE, "a", "b", "c"))
-    state.apply((NamespaceRwset("kv", writes=writes),), AT, "tx", 77)
-    state.apply((NamespaceRwset("other", writes=(Write("d", b"d"),)),), AT, "tx", 77)
+    rwsets = NamespaceRwset("kv", writes=writes), NamespaceRwset("other", writes=(Write("d", b"d"),))
+    update = StateUpdate(state, AT.block)
+    update.apply(rwsets, AT.tx)
+    values = {(rwset.namespace, key): value for rwset in rwsets for key, value in rwset.writes}
+    state.apply(update, [None, Writer("tx", 77, values)])
     return state
 
 
@@ -67,7 +71,9 @@ def test_scans_are_protected_as_far_as_they_went(stub):
 
 
 def test_history_is_told_newest_first(state, stub):
-    state.apply((NamespaceRwset("kv", writes=(Write("a", None),)),), Version(4, 0), "later", 78)
+    update = StateUpdate(state, 4)
+    update.apply([NamespaceRwset("kv", writes=(Write("a", None),))], 0)
+    state.apply(update, [Writer("later", 78, {("kv", "a"): None})])
     told = [
         (change.transaction_id, change.value, change.timestamp_ns) for change in stub.get_history_for_key("a")
     ]
