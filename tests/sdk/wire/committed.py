@@ -21,6 +21,7 @@ class Committed:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Row] = {}
         self.private_rows: dict[tuple[str, str, str], Row] = {}
+        self.changes: dict[tuple[str, str], list[KeyModification]] = {}
 
     def get(self, namespace: str, key: str) -> Row | None:
         return self.rows.get((namespace, key))
@@ -40,11 +41,14 @@ class Committed:
                 yield key, row
 
     def history(self, namespace: str, key: str) -> Iterator[KeyModification]:
-        return iter(())
+        return reversed(self.changes.get((namespace, key), []))
 
     def apply(self, public: NamespaceRwset, private: tuple[PrivateRwset, ...], version: Version) -> None:
         """Apply writes, then metadata, which an absent key does not take."""
         self._change(public.namespace, public.writes, public.metadata, version)
+        for key, value in public.writes:
+            change = KeyModification(f"{version.block}/{version.tx}", value, version.block)
+            self.changes.setdefault((public.namespace, key), []).append(change)
         for item in public.collections:
             space = hashed_namespace(public.namespace, item.collection)
             writes = [(write.key_hash.hex(), write.value_hash) for write in item.writes]
