@@ -29,7 +29,7 @@ from fedpact.gateway.errors import (
 from fedpact.testing import probe
 from fedpact_chaincode.errors import Rejected
 
-GIVE_UP_S = 120.0
+GIVE_UP_S = 600.0
 TALLIES = 5
 
 
@@ -44,12 +44,13 @@ class Client:
         self._number = 0
         self._done: list[tuple[bytes, str, int]] = []
         self._pause = threading.Event()
+        self.ended = False
         self._gateway = Gateway(
             CurrentNode(place),
             place.alice,
             channel_id=CHANNEL,
             chaincode=probe.NAME,
-            deadlines=Deadlines(endorse_s=5, submit_s=5, commit_s=5, lookup_s=1),
+            deadlines=Deadlines(endorse_s=5, submit_s=5, commit_s=5, lookup_s=0.1),
             retries=Retries(resends=2, cap_s=0.1),
         )
 
@@ -62,6 +63,7 @@ class Client:
                     self._new()
             except (EndorseError, Rejected):  # nothing was submitted
                 self._pause.wait(0.01)
+        self.ended = True
 
     def _new(self) -> None:
         """Make a cell or add one to a number; what was done must be found exactly once."""
@@ -130,7 +132,7 @@ def main() -> int:
         thread.start()
     for thread in running:
         thread.join()
-    return 0
+    return 0 if all(client.ended for client in clients) else 1
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def found(folder: Path, url: str | None = None) -> Place:
     place.move_to(f"unix://{folder}/none.sock")
     authorities = [CertificateAuthority.create(f"org{n}", f"Org{n}MSP") for n in (1, 2)]
     Wallet(folder / "wallet").put("alice", authorities[0].issue("alice", role="member"))
-    members = tuple(Organisation(ca.mspid, ca.organisation, (ca.certificate_pem,)) for ca in authorities)
+    members = tuple(Organisation(ca.mspid, (ca.certificate_pem,)) for ca in authorities)
     EmbeddedBackend.create(
         place.url,
         ChannelConfig(CHANNEL, members, batch=BatchRules(max_messages=100)),
@@ -80,10 +80,14 @@ def found(folder: Path, url: str | None = None) -> Place:
 
 
 def connect(address: str) -> Transport:
-    """Return a transport to a node's address: `unix:///...`."""
-    from fedpact.gateway.local import LocalTransport
+    """Return a transport to a node's address: `unix:///...` or `grpc://host:port`."""
+    if address.startswith("unix://"):
+        from fedpact.gateway.local import LocalTransport
 
-    return LocalTransport(address)
+        return LocalTransport(address)
+    from fedpact.gateway.addresses import parse_address
+
+    return parse_address(address).transport()
 
 
 class CurrentNode:

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,10 +24,13 @@ from tests.chaos.founding import ROOT, Place, environment, found
 from tests.chaos.node_life import NodeLife
 from tests.chaos.referee import Referee
 
+DOORS = ("local", "grpc", "batched")
 LONGEST_LIFE_S = 0.8
 
 
-def campaign(folder: Path, kills: int, seed: int, *, url: str | None = None) -> dict[str, object]:
+def campaign(
+    folder: Path, kills: int, seed: int, *, url: str | None = None, doors: Sequence[str] = DOORS
+) -> dict[str, object]:
     """Kill a node so many times; return what happened.
 
     Raises
@@ -43,7 +46,7 @@ def campaign(folder: Path, kills: int, seed: int, *, url: str | None = None) -> 
         done = 0
         while done < kills:
             started = time.monotonic()
-            with NodeLife(place) as life:
+            with NodeLife(place, door=rng.choice(doors)) as life:
                 if rng.random() < 0.15:  # while it starts
                     pause.wait(rng.uniform(0.3, 1.1) * start_s)
                     starting += 1

@@ -23,15 +23,28 @@ class NodeLife:
     ----------
     place : of its consortium.
     checkpoint_bytes : size of the write-ahead log at which it is folded in.
+    door : `local`, `grpc` or `batched`.
     env : further environment variables.
     """
 
     def __init__(
-        self, place: Place, *, checkpoint_bytes: int = 256 << 10, env: dict[str, str] | None = None
+        self,
+        place: Place,
+        *,
+        checkpoint_bytes: int = 256 << 10,
+        door: str = "local",
+        env: dict[str, str] | None = None,
     ) -> None:
         self._log = (place.folder / "node.log").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chaos.node_process", str(place.folder), str(checkpoint_bytes)],
+            [
+                sys.executable,
+                "-m",
+                "tests.chaos.node_process",
+                str(place.folder),
+                str(checkpoint_bytes),
+                door,
+            ],
             cwd=ROOT,
             env=environment(place.folder, **(env or {})),
             stdin=subprocess.PIPE,

@@ -1,4 +1,6 @@
-"""A node in a process of its own: `python -m tests.chaos.node_process FOLDER [CHECKPOINT_BYTES]`.
+"""A node in a process of its own: `python -m tests.chaos.node_process FOLDER CHECKPOINT_BYTES DOOR`.
+
+The door is `local` (a Unix socket), `grpc` or `batched` (one stream of calls over gRPC).
 
 Says `READY <address> <height>` when it serves, or `REFUSED <code>: <text>` and ends with 3 where its ledger
 cannot be opened. Closes in order when its standard input ends, and says `CLOSED`.
@@ -7,28 +9,44 @@ cannot be opened. Closes in order when its standard input ends, and says `CLOSED
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.chaos.founding import Place
 
 from fedpact.ledger import LedgerError
 from fedpact.testing import probe
-from fedpact_network.embedded import database
+from fedpact_network.embedded import database_sqlite
 from fedpact_network.embedded.backend import EmbeddedBackend
+from fedpact_network.embedded.ledger import EmbeddedLedger
+
+
+@contextmanager
+def door(ledger: EmbeddedLedger, kind: str) -> Iterator[str]:
+    """Serve the ledger; yield the address for clients."""
+    if kind == "local":
+        yield ledger.local_address()
+        return
+    from fedpact_network.server.server import serve
+    from fedpact_network.server.settings import ServerSettings
+
+    with serve(ledger, ServerSettings()) as server:
+        yield f"grpc://{server.address}{'?batched=1' if kind == 'batched' else ''}"
 
 
 def main() -> int:
     place = Place(Path(sys.argv[1]))
-    if len(sys.argv) > 2:  # so that short lives see the log folded in, too
-        assert database.CHECKPOINT_BYTES
-        database.CHECKPOINT_BYTES = int(sys.argv[2])
+    assert database_sqlite.CHECKPOINT_BYTES
+    database_sqlite.CHECKPOINT_BYTES = int(sys.argv[2])  # so that short lives see the log folded in, too
     try:
         ledger = EmbeddedBackend.open(place.url, chaincodes={probe.NAME: probe.chaincode()})
     except LedgerError as error:
         print(f"REFUSED {error}", flush=True)
         return 3
-    print(f"READY {ledger.local_address()} {ledger.height()}", flush=True)
-    sys.stdin.read()
+    with door(ledger, sys.argv[3]) as address:
+        print(f"READY {address} {ledger.height()}", flush=True)
+        sys.stdin.read()
     ledger.close()
     print("CLOSED", flush=True)
     return 0

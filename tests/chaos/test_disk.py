@@ -61,8 +61,9 @@ class Run:
 
     def submit_status(self):
         """The status that a client gets who submits now; OK if it works."""
+        node = CurrentNode(self.place)
         gateway = Gateway(
-            CurrentNode(self.place),
+            node,
             self.place.alice,
             channel_id=CHANNEL,
             chaincode=probe.NAME,
@@ -73,6 +74,8 @@ class Run:
             gateway.submit("cells:write", b'{"shelf":"other","place":"p","text":"x"}')
         except GatewayError as error:
             return error.status
+        finally:
+            node.close()
         return "OK"
 
     def finish(self):

@@ -109,7 +109,7 @@ class Target:
         self.config = ChannelConfig(
             CHANNEL,
             tuple(
-                Organisation(ca.mspid, ca.organisation, (ca.certificate_pem,))
+                Organisation(ca.mspid, (ca.certificate_pem,))
                 for ca in self.authorities.values()
             ),
             batch=BatchRules(max_messages=20, timeout_ms=5, absolute_max_bytes=1 << 20, max_bytes=1 << 18),
