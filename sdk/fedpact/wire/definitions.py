@@ -44,6 +44,7 @@ __all__ = [
     "DefinitionCode",
     "DefinitionError",
     "approved_by",
+    "collections_of",
     "find_collection",
     "find_definition",
     "implicit_collection",
@@ -160,6 +161,12 @@ def find_collection(definition: Definition, bundle: Bundle, name: str) -> Collec
     if not name.startswith(IMPLICIT_PREFIX):
         return definition.collections.get(name)
     return implicit_collection(name.removeprefix(IMPLICIT_PREFIX), bundle)
+
+
+def collections_of(definition: Definition, bundle: Bundle) -> dict[str, Collection]:
+    """Return all collections of a defined chaincode: its own, and the implicit one of each organisation."""
+    implicit = (implicit_collection(organisation.mspid, bundle) for organisation in bundle.organisations)
+    return {**definition.collections, **{found.name: found for found in implicit if found}}
 
 
 def runnable(definition: Definition | None, installed_version: str | None) -> None:
