@@ -1,9 +1,8 @@
 """What a contract sees while it is executed, and what is recorded of it."""
 
 import pytest
-from tests.sdk.wire.committed import Committed
 
-from fedpact.audit.replayed_state import Writer
+from fedpact.audit.replayed_state import ReplayedState, Writer
 from fedpact.validation import StateUpdate
 from fedpact.wire import simulation
 from fedpact.wire.proposals import build_proposal, parse_proposal
@@ -15,8 +14,8 @@ AT = Version(3, 1)
 
 
 @pytest.fixture
-def state() -> Committed:
-    state = Committed()
+def state() -> ReplayedState:
+    state = ReplayedState()
     writes = tuple(Write(key, key.encode()) for key in (COMPOSITE, "a", "b", "c"))
     rwsets = NamespaceRwset("kv", writes=writes), NamespaceRwset("other", writes=(Write("d", b"d"),))
     update = StateUpdate(state, AT.block)
@@ -78,7 +77,7 @@ def test_history_is_told_newest_first(state, stub):
     told = [
         (change.transaction_id, change.value, change.timestamp_ns) for change in stub.get_history_for_key("a")
     ]
-    assert told == [("4/0", None, 4), ("3/1", b"a", 3)]
+    assert told == [("later", None, 78), ("tx", b"a", 77)]
     assert stub.rwset() == NamespaceRwset("kv")
 
 
