@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedpact.ledger import ClockNs, Ledger, LedgerError, open_ledger
@@ -11,6 +14,7 @@ from fedpact.ledger import ClockNs, Ledger, LedgerError, open_ledger
 if TYPE_CHECKING:
     from fedpact.consortium.session import Session
     from fedpact.gateway.grpc_channel import Tls
+    from fedpact.gateway.transport import Transport
     from fedpact.identity.identity import Identity
     from fedpact.models import ModelStore
 
@@ -81,46 +85,61 @@ def connect(
     from fedpact.consortium.session import Session
     from fedpact.gateway.client import Gateway
 
-    if tls is not None and not str(url).startswith("grpcs://"):
-        raise LedgerError("BAD_URL", str(url), "TLS goes with grpcs://")
-    ledger: Ledger | None
-    channel_id, certificate_hash = "", b""
-    if not isinstance(url, str):
-        ledger, transport, on_close = url, url.transport(), None
-    elif url.startswith(LOCAL_SCHEME):
-        from fedpact.gateway.local import LocalTransport
-
-        ledger, transport = None, LocalTransport(url)
-        on_close = transport.close
-    elif url.startswith(GRPC_SCHEMES):
-        from fedpact.gateway.addresses import parse_address
-
-        address = parse_address(url, tls=tls)
-        ledger, transport, channel_id = None, address.transport(), address.channel_id
-        on_close = transport.close
-        certificate_hash = address.certificate_hash
-    else:
-        ledger = _ledgers.acquire(url)
-        transport = ledger.transport()
-
-        def on_close() -> None:
-            _ledgers.release(url)
-
+    way = _way_to(url, tls)
+    ledger = way.ledger
     gateway = Gateway(
-        transport,
+        way.transport,
         identity,
-        channel_id=(channel_id or DEFAULT_CHANNEL) if ledger is None else ledger.channel_id,
+        channel_id=way.channel_id,
         clock=clock_ns,
-        tls_certificate_hash=certificate_hash,
+        tls_certificate_hash=way.certificate_hash,
     )
     try:
         store = _store(models, identity, ledger) if isinstance(models, str) else models
     except BaseException:
-        if on_close is not None:
-            on_close()
+        if way.on_close is not None:
+            way.on_close()
         raise
     return Session(
-        identity, gateway, ledger=ledger, models=store, retrieval_key=retrieval_key, on_close=on_close
+        identity, gateway, ledger=ledger, models=store, retrieval_key=retrieval_key, on_close=way.on_close
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a ledger is reached: itself if it is open in this process, and what gives it back."""
+
+    transport: Transport
+    ledger: Ledger | None = None
+    channel_id: str = DEFAULT_CHANNEL
+    certificate_hash: bytes = b""
+    on_close: Callable[[], None] | None = None
+
+
+def _way_to(url: str | Ledger, tls: Tls | None) -> _Way:
+    if tls is not None and not str(url).startswith("grpcs://"):
+        raise LedgerError("BAD_URL", str(url), "TLS goes with grpcs://")
+    if not isinstance(url, str):
+        return _Way(url.transport(), url, url.channel_id)
+    if url.startswith(LOCAL_SCHEME):
+        from fedpact.gateway.local import LocalTransport
+
+        local = LocalTransport(url)
+        return _Way(local, on_close=local.close)
+    if url.startswith(GRPC_SCHEMES):
+        from fedpact.gateway.addresses import parse_address
+
+        address = parse_address(url, tls=tls)
+        transport = address.transport()
+        return _Way(
+            transport,
+            channel_id=address.channel_id or DEFAULT_CHANNEL,
+            certificate_hash=address.certificate_hash,
+            on_close=transport.close,
+        )
+    ledger = _ledgers.acquire(url)
+    return _Way(
+        ledger.transport(), ledger, ledger.channel_id, on_close=functools.partial(_ledgers.release, url)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import grpc.aio
 
 from fedpact.gateway.status_details import DETAILS_KEY, decode_details
 from fedpact.gateway.transport import ErrorDetail, Status, TransportError
+
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else a node that stops is told on stderr, beside our error
 
 GATEWAY = "/gateway.Gateway/"
 DELIVER = "/protos.Deliver/"

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import dataclasses
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -253,6 +255,16 @@ def test_with_two_addresses_the_death_of_one_is_not_noticed(serve, connect, echo
         assert all(call.result(timeout=20) for call in calls)
     assert face.call("submit")
     assert second.handler.calls == 9
+
+
+def test_an_address_that_takes_connections_and_says_nothing_is_given_up(serve, connect, echo, settings):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        hurried = dataclasses.replace(settings, connect_s=0.3)
+        face = connect(SimpleNamespace(address=address), serve(echo), settings=hurried)
+        before = time.monotonic()
+        assert face.call("evaluate", b"x", 20.0).startswith(b"evaluate|x|")
+        assert time.monotonic() - before < 10
 
 
 def test_a_whole_transaction(serve, connect, scripted, identity):

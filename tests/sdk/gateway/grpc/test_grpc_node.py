@@ -13,7 +13,10 @@ from fedpact.gateway.addresses import parse_address
 from fedpact.gateway.async_client import AsyncGateway
 from fedpact.gateway.client import Gateway
 from fedpact.gateway.connection import Retries
+from fedpact.gateway.errors import EventsError
 from fedpact.gateway.event_kinds import BLOCKS
+from fedpact.gateway.local import LocalTransport
+from fedpact.gateway.transport import Status
 from fedpact.records import NodeKind
 from fedpact_chaincode.errors import Rejected
 from fedpact_network.server.server import serve
@@ -195,3 +198,22 @@ def test_all_kinds_of_blocks_and_requests_signed_elsewhere(served):
         signature = served.alpha.sign(request.message)
         with gateway.signed_events_request(BLOCKS, request.to_bytes(), signature).events() as events:
             assert next(events).number == 1
+
+
+def test_events_in_the_nodes_own_process(served):
+    gateway = Gateway(served.ledger.transport(), served.alpha, retries=RETRIES)
+    with gateway.chaincode_events() as events, gateway.block_events(0) as blocks:
+        with connect(served.ledger, identity=served.alpha) as session:
+            session.council.register_node(NodeKind.PROVIDER)
+        assert next(events).block_number == served.ledger.height() - 1
+        assert [next(blocks).number for _ in range(3)] == [0, 1, 2]
+    waiting = gateway.chaincode_events()
+    threading.Timer(0.1, waiting.close).start()
+    assert list(waiting) == []
+
+
+def test_the_local_socket_has_no_events(served):
+    with contextlib.closing(LocalTransport(served.ledger.local_address())) as transport:
+        with pytest.raises(EventsError) as caught:
+            next(Gateway(transport, served.alpha, retries=RETRIES).chaincode_events())
+        assert caught.value.status is Status.UNIMPLEMENTED
