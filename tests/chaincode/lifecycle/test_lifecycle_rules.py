@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Any
+
 import pytest
 from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.chaincode.lifecycle.lifecycle_ledger import Ledger, collection, defaults, package, person
 
-from fedpact_chaincode.errors import MALFORMED_IDENTITY, MALFORMED_MESSAGE, ROLE_REQUIRED, UNKNOWN_TRANSACTION
+from fedpact_chaincode.errors import (
+    CONTRACT_FAILED,
+    MALFORMED_IDENTITY,
+    MALFORMED_MESSAGE,
+    ROLE_REQUIRED,
+    UNKNOWN_TRANSACTION,
+    Rejected,
+)
 from fedpact_chaincode.lifecycle.codes import (
     ALREADY_APPROVED,
     APPROVAL_NOT_FOUND,
@@ -19,6 +31,7 @@ from fedpact_chaincode.lifecycle.codes import (
     WRONG_SEQUENCE,
 )
 from fedpact_chaincode.lifecycle.installed import package_id
+from fedpact_chaincode.lifecycle.system_chaincode import FUNCTIONS
 from fedpact_chaincode.testing import refused
 
 APPROVE = "ApproveChaincodeDefinitionForMyOrg"
@@ -211,3 +224,21 @@ def test_calls_that_are_none(ledger: Ledger) -> None:
     nobody = person("AlphaMSP")
     with refused(MALFORMED_IDENTITY):
         ledger.call(APPROVE, b"", by=type("Nobody", (), {"creator": b"\xff", "mspid": nobody.mspid}))
+
+
+@given(st.sampled_from(sorted(FUNCTIONS)), st.data())
+def test_hostile_arguments_are_refused_with_a_reason_and_change_nothing(function: str, data: Any) -> None:
+    ledger = Ledger()
+    arguments = messages.ApproveChaincodeDefinitionForMyOrgArgs(
+        **defaults({"collections": package(collection())})
+    ).SerializeToString()
+    start, length = data.draw(st.tuples(st.integers(0, len(arguments)), st.integers(0, 40)))
+    hostile = arguments[:start] + data.draw(st.binary(max_size=20)) + arguments[start + length :]
+    before = copy.deepcopy((ledger.state, ledger.private))
+    try:
+        ledger.call(function, hostile)
+        refusal = None
+    except Rejected as rejected:
+        refusal = rejected.code
+    assert refusal is not CONTRACT_FAILED
+    assert refusal is None or (ledger.state, ledger.private) == before
