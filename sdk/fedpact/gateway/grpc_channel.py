@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else gRPC writes to stderr, beside our errors, too
+
 import grpc
 import grpc.aio
 
 from fedpact.gateway.status_details import DETAILS_KEY, decode_details
 from fedpact.gateway.transport import ErrorDetail, Status, TransportError
-
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # else a node that stops is told on stderr, beside our error
 
 GATEWAY = "/gateway.Gateway/"
 DELIVER = "/protos.Deliver/"
