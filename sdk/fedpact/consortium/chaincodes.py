@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import TYPE_CHECKING, TypeVar
 
@@ -230,6 +230,24 @@ def _agreed_versions(
         channel: [f"{one.name} {one.version}" for one in found.chaincodes]
         for channel, found in sorted(references.items())
     }
+
+
+def agree(administrators: Sequence[Session], terms: ChaincodeTerms) -> Result:
+    """Have every organisation approve a definition, then commit it: what founders do.
+
+    Parameters
+    ----------
+    administrators : one session of each organisation that is to approve.
+    terms : the definition; `Chaincodes.proposed` gives the next one.
+
+    Raises
+    ------
+    Rejected, CommitError
+        As `Chaincodes.approve` and `Chaincodes.commit`.
+    """
+    for administrator in administrators:
+        administrator.chaincodes.approve(terms)
+    return administrators[0].chaincodes.commit(terms)
 
 
 def own_version(name: str) -> str:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from tests.chaincode.lifecycle.lifecycle_ledger import Ledger, person
 
-from fedpact.consortium.chaincodes import Chaincodes
+from fedpact.consortium.chaincodes import Chaincodes, agree
 from fedpact.wire.chaincode_terms import ChaincodeTerms, CollectionTerms
 from fedpact_chaincode import consortium
 from fedpact_chaincode.errors import ROLE_REQUIRED
@@ -142,3 +142,12 @@ def test_installed(ledger: Ledger) -> None:
     assert (first.label, first.package_id) == ("mycc_1.0", package_id("mycc", "1.0"))
     assert first.channels == {"consortium": ["mycc 1.0"]}
     assert second.channels == {}
+
+
+def test_founders_agree_at_once(ledger: Ledger) -> None:
+    founders = [SimpleNamespace(chaincodes=chaincodes(ledger, mspid)) for mspid in ("AlphaMSP", "BetaMSP")]
+    terms = founders[0].chaincodes.proposed("fedpact")
+    agree(founders, terms)
+    shown = founders[1].chaincodes.show("fedpact")
+    assert shown.terms.version == consortium.version()
+    assert shown.approvals == {"AlphaMSP": True, "BetaMSP": True, "GammaMSP": False}
