@@ -72,12 +72,13 @@ def without_password(url: str) -> str:
 
 
 class StateRow(NamedTuple):
-    """A committed value and where it was written."""
+    """A committed value, where it was written, and the key's metadata (see `fedpact.wire.rwsets.Row`)."""
 
     namespace: str
     key: str
     value: bytes
     version: Version
+    metadata: bytes = b""
 
 
 class HistoryRow(NamedTuple):

@@ -214,10 +214,7 @@ class Committer:
 
     def _hash_state(self, rows: Sequence[_Change]) -> None:
         for place, before, row in rows:
-            if before is not None:
-                self._state_hash.remove(*place, before.value)
-            if row is not None:
-                self._state_hash.add(*place, row.value)
+            self._state_hash.replace(*place, before, row)
 
     def _record(self, block: common_pb2.Block, prepared: _Prepared) -> BlockRecord:
         validated, rows = prepared.block, prepared.rows

@@ -39,7 +39,7 @@ _STATE_HASH = select(_B.state_hash).where(_B.number == bindparam("n"))
 _PLACE = select(_T.block, _T.position, _T.code).where(_T.tx_id == bindparam("id"))
 _TRANSACTIONS = select(_T.block, _T.position, _T.tx_id)
 _SCAN = (
-    select(_S.key, _S.value, _S.block, _S.position)
+    select(_S.key, _S.value, _S.block, _S.position, _S.metadata)
     .where(_S.namespace == bindparam("ns"), _S.key >= bindparam("start"))
     .order_by(_S.key)
     .limit(PAGE_ROWS)
@@ -126,9 +126,11 @@ class InspectedLedger:
         position, bounds = start.encode(), {"end": end.encode()} if end else {}
         while True:
             page = self._rows(_SCAN_TO if end else _SCAN, ns=namespace, start=position, **bounds)
-            for key, value, block, tx in page:
+            for key, value, block, tx, metadata in page:
                 readable = _bytes(key).decode(errors="backslashreplace")
-                yield StateRow(namespace, readable, _bytes(value), Version(block, tx))
+                yield StateRow(
+                    namespace, readable, _bytes(value), Version(block, tx), _bytes(metadata or b"")
+                )
             if len(page) < PAGE_ROWS:
                 return
             position = _bytes(page[-1][0]) + b"\x00"

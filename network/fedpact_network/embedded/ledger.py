@@ -80,7 +80,7 @@ class EmbeddedLedger:
         """
         with self.node.snapshots.view() as snapshot:
             for key, row in snapshot.scan(namespace, start, end):
-                yield StateRow(namespace, key, row.value, row.version)
+                yield StateRow(namespace, key, *row)
 
     def history(self, namespace: str, key: str) -> Iterator[HistoryRow]:
         """Yield the changes of a key, newest first."""

@@ -239,7 +239,7 @@ class _Auditor:
             expected = dict(self._state.scan(namespace, "", ""))
             for row in self._ledger.state(namespace):
                 entry = expected.pop(row.key, None)
-                same = entry is not None and (entry.value, entry.version) == (row.value, row.version)
+                same = entry == (row.value, row.version, row.metadata)
                 check(Check.STATE_ROW, same, "the stored row is not what was written", transaction=row.key)
             for key in expected:
                 check(Check.STATE_ROW, False, "the row is missing", transaction=key)

@@ -108,11 +108,9 @@ class ReplayedState:
         rows = self._rows.setdefault(namespace, {})
         keys = self._keys.setdefault(namespace, [])
         old = rows.pop(key, None)
-        if old is not None:
-            self._hash.remove(namespace, key, old.value)
+        self._hash.replace(namespace, key, old, row)
         if row is not None:
             rows[key] = row
-            self._hash.add(namespace, key, row.value)
         if old is None and row is not None:
             insort(keys, key)
         elif old is not None and row is None:

@@ -194,10 +194,11 @@ def holds(column: str, text: str) -> str:
         (f"update state set block = block + 1 where {holds('key', 'credit.account')}", Check.STATE_ROW),
         (f"delete from state where {holds('key', 'credit.account')}", Check.STATE_ROW),
         (
-            "insert into state select namespace, cast(key || 'x' as blob), value, block, position, null from state"
-            " limit 1",
+            "insert into state select namespace, cast(key || 'x' as blob), value, block, position, null"
+            " from state limit 1",
             Check.STATE_ROW,
         ),
+        ("update state set metadata = x'0a00'", Check.STATE_ROW),
         (f"delete from history where {holds('key', 'credit.account')}", Check.HISTORY),
         (f"update history set position = 'x' where {holds('key', 'credit.account')}", Check.HISTORY),
         (f"update history set position = 1 where {holds('key', 'credit.account')}", Check.HISTORY),
