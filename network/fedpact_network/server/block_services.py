@@ -1,4 +1,4 @@
-"""Streams of blocks and events: `protos.Deliver`, `orderer.AtomicBroadcast`, `gateway.Gateway/ChaincodeEvents`.
+"""Streams of blocks and events: those of `protos.Deliver`, `orderer.AtomicBroadcast` and the gateway.
 
 Nothing is buffered: a stream reads its next block when its reader has taken the one before.
 """

@@ -1,7 +1,7 @@
 """`/fedpact.Node/Calls`: many gateway calls in one message, for our own clients.
 
-Official clients make four gRPC calls a transaction, and gRPC costs more than the node's work. Here one message
-carries as many calls as the client has at hand, one message back as many answers as are ready.
+Official clients make three gRPC calls a transaction, and gRPC costs more than the node's work. Here one
+message carries as many calls as the client has at hand, one message back as many answers as are ready.
 """
 
 from __future__ import annotations

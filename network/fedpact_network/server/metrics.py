@@ -110,7 +110,7 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def text(self) -> bytes:
-        """Return everything in Prometheus' text format, counters without the suffix that Fabric does not have."""
+        """Return everything in Prometheus' text format; counters have no suffix, as in Fabric."""
         from prometheus_client import generate_latest
 
         own = _TOTAL.sub(rb"\1", _CREATED.sub(b"", generate_latest(self.registry)))

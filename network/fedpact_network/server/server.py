@@ -41,7 +41,10 @@ class NodeServer:
     address : `host:port` that clients reach it at.
     operations : `host:port` of the endpoint for operators; empty without one.
     metrics : what it counts.
+    services : what answers.
     """
+
+    services: Services
 
     def __init__(self, ledger: EmbeddedLedger, settings: ServerSettings) -> None:
         self.address = ""
@@ -111,7 +114,7 @@ class NodeServer:
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
         with ExitStack() as stack:
-            services = offer(self._ledger, self._settings, self.metrics, self._mspids)
+            services = self.services = offer(self._ledger, self._settings, self.metrics, self._mspids)
             stack.callback(services.close)
             self._measure(stack)
             size = self._settings.message_bytes

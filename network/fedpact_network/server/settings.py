@@ -7,9 +7,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedpact_network.server.errors import ServerError
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 _BOUNDS = {
     "gateway_calls": (1, 100_000),
@@ -41,8 +44,9 @@ class Tls:
     bind_clients: bool = False
 
     def __post_init__(self) -> None:
-        if not self.certificate or not self.key:
-            raise ServerError("TLS_UNUSABLE", "TLS needs a certificate and its key")
+        _check_pair(self.certificate, self.key)
+        if self.client_roots:
+            _read_certificate(self.client_roots, "the clients' roots")
         if self.bind_clients and not self.client_roots:
             raise ServerError("BAD_SETTINGS", "clients' certificates are bound with client roots only")
 
@@ -112,6 +116,29 @@ class ServerSettings:
             split_address(self.operations)
         if self.tls is None and not self.allow_plain and not is_loopback(host):
             raise ServerError("PLAIN_REFUSED", f"{host} is served with TLS only")
+
+
+def _check_pair(certificate: bytes, key: bytes) -> None:
+    """Refuse (TLS_UNUSABLE) what gRPC would only log."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    shown = _read_certificate(certificate, "the certificate")
+    try:
+        private = load_pem_private_key(key, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ServerError("TLS_UNUSABLE", "the key is no PEM key without password") from error
+    if shown.public_key() != private.public_key():
+        raise ServerError("TLS_UNUSABLE", "the key is not the certificate's")
+
+
+def _read_certificate(pem: bytes, what: str) -> Certificate:
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificates(pem)[0]
+    except ValueError as error:
+        raise ServerError("TLS_UNUSABLE", f"{what}: no PEM certificate") from error
 
 
 LIMITS = frozenset(_BOUNDS)

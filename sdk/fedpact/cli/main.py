@@ -23,6 +23,7 @@ NOUNS = {
     "demo": "a complete run on real data",
     "device": "register devices, anchor readings",
     "ledger": "look at blocks, transactions and state",
+    "node": "serve a ledger to clients on other machines",
     "privacy": "grant and see budgets of privacy",
     "retrieval": "find the datasets that fit a request",
     "sharing": "requests, grants, results",
@@ -114,7 +115,7 @@ def explain(error: Exception) -> int:
         code = UNREACHABLE
     elif isinstance(error, GatewayError):
         code = UNREACHABLE if error.status in (Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED) else REJECTED
-    elif getattr(error, "code", None) in ("UNREACHABLE", "UNAVAILABLE"):
+    elif getattr(error, "code", None) in ("UNREACHABLE", "UNAVAILABLE", "NOT_SERVED"):
         code = UNREACHABLE
     elif isinstance(error, ModuleNotFoundError) and not (error.name or "fedpact").startswith("fedpact"):
         extra = EXTRAS.get(str(error.name), "demo")

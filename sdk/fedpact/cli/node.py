@@ -1,0 +1,140 @@
+"""`fedpact node serve|status|stop`: a ledger's node behind gRPC, for clients on other machines."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import click
+
+from fedpact.cli.access import FILE, home_option
+from fedpact.cli.homes import ledger_url
+from fedpact.cli.output import emit, json_option
+
+_LEVELS = ("error", "warning", "info", "debug")
+
+
+@click.group(name="node")
+def command() -> None:
+    """Serve a ledger to clients on other machines."""
+
+
+@command.command()
+@click.argument("url", required=False)
+@click.option(
+    "--listen", default="127.0.0.1:7051", show_default=True, metavar="HOST:PORT", help="Where clients come."
+)
+@click.option(
+    "--tls-certificate", type=FILE, help="The server's certificate, PEM, intermediate ones after it."
+)
+@click.option("--tls-key", type=FILE, help="Its private key, PEM.")
+@click.option("--client-roots", type=FILE, help="Clients must show a certificate of one of these roots, PEM.")
+@click.option("--bind-clients", is_flag=True, help="Requests for blocks must name the client's certificate.")
+@click.option("--allow-plain", is_flag=True, help="Serve any address without TLS: something in front has it.")
+@click.option(
+    "--operations",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Plain HTTP for operators: /healthz, /metrics, /version. `none`: without it.",
+)
+@click.option(
+    "--organisation", default="", metavar="MSPID", help="Whose peer endorses here; default the first."
+)
+@click.option("--profile", type=FILE, help="TOML file with a table [limits].")
+@click.option(
+    "--grace",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600),
+    help="Seconds for calls to end.",
+)
+@click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="On stderr.")
+@home_option
+def serve(  # noqa: PLR0913 (each is an option)
+    url: str | None,
+    *,
+    home: Path | None,
+    listen: str,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    client_roots: Path | None,
+    bind_clients: bool,
+    allow_plain: bool,
+    operations: str,
+    organisation: str,
+    profile: Path | None,
+    grace: float,
+    log_level: str,
+) -> None:
+    """Serve the ledger at URL (default: the home's) until SIGTERM or SIGINT.
+
+    Then new calls are refused, calls under way may end, and what was accepted is committed. Prints the
+    address once clients can come.
+    """
+    from fedpact_network.server.process import serve_until_stopped
+    from fedpact_network.server.settings import ServerSettings, Tls, load_profile
+
+    if (tls_certificate is None) != (tls_key is None):
+        raise click.UsageError("--tls-certificate and --tls-key belong together")
+    if tls_certificate is None and (client_roots is not None or bind_clients):
+        raise click.UsageError("--client-roots and --bind-clients need TLS")
+    tls = None
+    if tls_certificate is not None and tls_key is not None:
+        tls = Tls.load(tls_certificate, tls_key, client_roots, bind_clients=bind_clients)
+    settings = ServerSettings(
+        listen=listen,
+        tls=tls,
+        allow_plain=allow_plain,
+        operations=None if operations == "none" else operations,
+        organisation=organisation,
+        **({} if profile is None else load_profile(profile)),
+    )
+    _log(log_level)
+    serve_until_stopped(
+        ledger_url(url, home), settings, grace_s=grace, started=lambda server: click.echo(server.address)
+    )
+
+
+@command.command()
+@click.argument("url", required=False)
+@home_option
+@json_option
+def status(url: str | None, home: Path | None, *, as_json: bool) -> None:
+    """Show the process that serves the ledger at URL (default: the home's).
+
+    Exit code 3 if none does, or it does not answer.
+    """
+    from fedpact_network.server.process import node_status
+
+    emit(node_status(ledger_url(url, home)), as_json=as_json)
+
+
+@command.command()
+@click.argument("url", required=False)
+@click.option(
+    "--wait", default=30.0, show_default=True, type=click.FloatRange(0, 3600), help="Longest wait, seconds."
+)
+@home_option
+@json_option
+def stop(url: str | None, home: Path | None, wait: float, *, as_json: bool) -> None:
+    """Stop the process that serves the ledger at URL (default: the home's).
+
+    Accepted transactions are committed.
+
+    Exit code 3 if none serves it, 1 if it does not end in time.
+    """
+    from fedpact_network.server.process import stop_node
+
+    emit({"stopped": stop_node(ledger_url(url, home), wait)}, as_json=as_json)
+
+
+def _log(level: str) -> None:
+    """Log to stderr; of the node itself only what is wrong, unless everything is asked for."""
+    number = getattr(logging, level.upper())
+    logging.basicConfig(
+        level=max(number, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("fedpact_network.server").setLevel(number)
+    if level == "debug":
+        logging.getLogger("fedpact_network").setLevel(number)
