@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 from fabric_protos.orderer import ab_pb2
 from tests.fuzz.choices import Choices
+from tests.fuzz.entrances import STREAMS, UNARY
 from tests.fuzz.forged_messages import (
     ENVELOPE_LAYERS,
     PROPOSAL_LAYERS,
+    SEEK_LAYERS,
     Call,
     Damage,
     events_request,
     field_bytes,
+    seek_envelope,
     signed_proposal,
     status_request,
 )
-from tests.fuzz.target import CHANNEL, Defect, Target, forged_envelope, place_of
-from tests.fuzz.wire_mutations import TEXTS, mutate
-
-from fedpact.gateway.transport import TransportError
-
-METHODS = ("evaluate", "endorse", "submit", "commit_status")
+from tests.fuzz.target import CHANNEL, Target, forged_envelope
+from tests.fuzz.wire_mutations import TEXTS, damage_bytes, mutate
 
 
 def fuzz_once(target: Target, data: bytes) -> None:
@@ -50,7 +49,8 @@ def proposals(target: Target, choices: Choices) -> None:
     request = damage.at("request", request + organisations)
     if not damage.done:
         request = request if choices.maybe(50) else mutate(request, choices)
-    target.ask_unchanged(choices.one_of(("evaluate", "endorse")), request)
+    method = choices.one_of(("evaluate", "endorse", "process_proposal"))
+    target.ask_unchanged(method, signed if method == "process_proposal" else request)
 
 
 def submissions(target: Target, choices: Choices) -> None:
@@ -58,7 +58,7 @@ def submissions(target: Target, choices: Choices) -> None:
     damage = Damage(choices, choices.one_of(ENVELOPE_LAYERS))
     tx_id, signed = forged_envelope(target, choices, damage)
     request = field_bytes(1, tx_id.encode()) + field_bytes(2, CHANNEL.encode()) + field_bytes(3, signed)
-    target.submit(signed, tx_id, damage.at("request", request))
+    target.submit(signed, tx_id, damage.at("request", request), choices.one_of(("submit", "broadcast")))
 
 
 def repeated(target: Target, choices: Choices) -> None:
@@ -79,10 +79,43 @@ def statuses(target: Target, choices: Choices) -> None:
 
 
 def events(target: Target, choices: Choices) -> None:
-    """Ask for chaincode events, and take the first ones where there are some for certain."""
+    """Follow chaincode events."""
     layer = choices.one_of(("asked", "signature", "request", ""))
+    request = events_request(
+        CHANNEL, "probe", _position(choices), target.someone(choices), Damage(choices, layer)
+    )
+    target.follow("chaincode_events", request)
+
+
+def blocks(target: Target, choices: Choices) -> None:
+    """Follow blocks."""
+    damage = Damage(choices, choices.one_of((*SEEK_LAYERS, "")))
+    end = _position(choices)
+    seek = ab_pb2.SeekInfo(start=_position(choices), stop=end, behavior=choices.below(2))
+    if choices.maybe(50):
+        seek.stop.specified.number = choices.below(9)
+    envelope = seek_envelope(CHANNEL, seek.SerializeToString(), target.someone(choices), damage)
+    target.follow(choices.one_of(STREAMS[1:]), envelope)
+
+
+def frames(target: Target, choices: Choices) -> None:
+    """Send local frames or batched calls, right, damaged and made up."""
+    message = signed_proposal(target.call(choices), target.members[0], Damage(choices))[1]
+    name = choices.one_of((b"evaluate", b"endorse", b"submit", b"commit_status", b"close", b"__init__", b""))
+    body = struct.pack("!BI", len(name), choices.one_of((0, 1, 50, 2**32 - 1))) + name + message
+    if choices.maybe(40):
+        body = damage_bytes(body, choices)
+    size = len(body) if choices.maybe(70) else choices.one_of((0, 1, len(body) + 1, 2**24, 2**32 - 1))
+    head = struct.pack("!I", size)
+    if target.way != "process":
+        head += struct.pack("!Q", choices.one_of((0, 1, 2**64 - 1)))
+    data = (head + body) * (1 + choices.below(3))
+    target.send_raw(damage_bytes(data, choices) if choices.maybe(30) else data)
+
+
+def _position(choices: Choices) -> ab_pb2.SeekPosition | None:
     number = choices.one_of((0, 1, 2, 2**63, 2**64 - 1))
-    start = choices.one_of(
+    return choices.one_of(
         (
             None,
             ab_pb2.SeekPosition(oldest=ab_pb2.SeekOldest()),
@@ -91,33 +124,18 @@ def events(target: Target, choices: Choices) -> None:
             ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=number)),
         )
     )
-    request = events_request(CHANNEL, "probe", start, target.someone(choices), Damage(choices, layer))
-    target.executions += 1
-    try:
-        stream = target.transport.chaincode_events(request)
-        if not layer and start is not None and start.HasField("oldest"):
-            next(iter(stream))
-        with contextlib.closing(stream):
-            pass
-    except TransportError as error:
-        cause = error.__cause__ or error
-        if error.status in ("INTERNAL", "UNAVAILABLE", "DATA_LOSS"):
-            raise Defect(place_of(cause), f"chaincode_events: {error}; {cause!r}") from error
-        target.statuses[f"chaincode_events {error.status}"] += 1
-    except Exception as error:
-        raise Defect(place_of(error), f"chaincode_events raised {error!r}") from error
 
 
 def noise(target: Target, choices: Choices) -> None:
     """Send bytes that were never a message, or a message to the wrong door."""
-    method = choices.one_of(METHODS)
+    method = choices.one_of(UNARY)
     if choices.maybe(50):
         data = choices.some_bytes(3000)
     else:
         data = signed_proposal(target.call(choices), target.members[0], Damage(choices))[1]
         data = mutate(data, choices)
-    if method == "submit":
-        target.submit(b"", "", data)
+    if method in ("submit", "broadcast"):
+        target.submit(data, "", data, method)
     else:
         target.ask_unchanged(method, data)
 
@@ -149,5 +167,7 @@ DOORS: tuple[Callable[[Target, Choices], None], ...] = (
     repeated,
     statuses,
     events,
+    blocks,
+    frames,
     noise,
 )

@@ -2,6 +2,7 @@
 
     python -m tests.fuzz.drive --minutes 30 --seed 1              random decisions
     python -m tests.fuzz.drive --minutes 30 --seed 1 --guided     decisions guided by coverage (needs atheris)
+    python -m tests.fuzz.drive --minutes 30 --way grpc            through the server (or `batched`)
 
 Findings are printed once for each place and kept as `<--findings>/<place>.bin`; replay one with
 `python -m tests.fuzz.drive --replay FILE`. The exit status is 1 if there were any.
@@ -33,10 +34,11 @@ CASES_PER_NODE = 20_000
 class Session:
     """Runs cases against one node after another and collects what goes wrong."""
 
-    def __init__(self, findings: Path, minutes: float) -> None:
+    def __init__(self, findings: Path, minutes: float, way: str) -> None:
         from tests.fuzz.target import Target
 
-        self.target: Target = Target()
+        self.way = way
+        self.target: Target = Target(way)
         self.findings = findings
         self.found: dict[str, int] = {}
         self.cases = self.calls = 0
@@ -57,7 +59,7 @@ class Session:
             self.speak()
         if self.cases % CASES_PER_NODE == 0:
             self.finish()
-            self.target = Target()
+            self.target = Target(self.way)
 
     def speak(self) -> None:
         facts = {
@@ -108,12 +110,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guided", action="store_true", help="let atheris guide by coverage")
     parser.add_argument("--findings", type=Path, default=Path(tempfile.gettempdir()) / "fedpact-findings")
+    parser.add_argument("--way", choices=("process", "grpc", "batched"), default="process")
     parser.add_argument("--replay", type=Path)
     options = parser.parse_args()
     logging.disable(logging.CRITICAL)
     if options.guided:
         _guided(options)
-    session = Session(options.findings, options.minutes)
+    session = Session(options.findings, options.minutes, options.way)
     if options.replay:
         session.run(options.replay.read_bytes())
         return 0 if session.finish() else 1
@@ -127,7 +130,7 @@ def _guided(options: argparse.Namespace) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["fedpact.wire", "fedpact.gateway", "fedpact_network"]):
-        session = Session(options.findings, options.minutes)  # which imports what is to be watched
+        session = Session(options.findings, options.minutes, options.way)  # imports what is watched
 
     def run(data: bytes) -> None:
         session.run(data)

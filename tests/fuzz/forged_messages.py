@@ -63,6 +63,7 @@ ENVELOPE_LAYERS = (
     "envelope",
     "request",
 )
+SEEK_LAYERS = ("channel header", "signature header", "seek", "seek", "payload", "signature", "envelope")
 
 
 @dataclass
@@ -254,6 +255,24 @@ def _signed(
     request = damage.at("asked", request)
     signature = damage.at("signature", creator.sign(request))
     return damage.at("request", message_type(request=request, signature=signature).SerializeToString())
+
+
+def seek_envelope(channel: str, seek: bytes, creator: Identity, damage: Damage) -> bytes:
+    """Serialise the signed envelope with which blocks are asked for."""
+    head = common_pb2.ChannelHeader(type=common_pb2.DELIVER_SEEK_INFO, channel_id=channel)
+    head.timestamp.GetCurrentTime()
+    header = common_pb2.Header(
+        channel_header=damage.at("channel header", head.SerializeToString()),
+        signature_header=damage.at(
+            "signature header",
+            common_pb2.SignatureHeader(creator=creator.creator, nonce=os.urandom(24)).SerializeToString(),
+        ),
+    )
+    payload = common_pb2.Payload(header=header, data=damage.at("seek", seek)).SerializeToString()
+    payload = damage.at("payload", payload)
+    signature = damage.at("signature", creator.sign(payload))
+    whole = common_pb2.Envelope(payload=payload, signature=signature).SerializeToString()
+    return damage.at("envelope", whole)
 
 
 def field_bytes(number: int, data: bytes) -> bytes:

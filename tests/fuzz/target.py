@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import resource
 import tempfile
 import threading
@@ -19,10 +20,11 @@ from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from google.protobuf.message import DecodeError
 from tests.fuzz.choices import Choices
+from tests.fuzz.entrances import enter
 from tests.fuzz.forged_messages import Call, Damage, envelope, read_write_set, signed_proposal, status_request
 
 from fedpact.audit import Check, audit
-from fedpact.gateway.transport import Status, TransportError
+from fedpact.gateway.transport import Status, Stream, TransportError
 from fedpact.identity import CertificateAuthority, Identity
 from fedpact.ledger import inspect_ledger
 from fedpact.testing import probe
@@ -67,6 +69,8 @@ REFUSALS = frozenset(
     }
 )
 """What a damaged call may be told; INTERNAL, UNAVAILABLE and DATA_LOSS are defects."""
+NO_PEERS = ("failed to get config for channel", "failed to find any endorsing peers")
+"""What Fabric's gateway calls UNAVAILABLE although it is the caller's mistake."""
 
 
 class Defect(AssertionError):  # noqa: N818 (what a fuzzer looks for)
@@ -89,6 +93,7 @@ class Outcome:
 class Target:
     """A consortium of three, its node, and what is known about its ledger."""
 
+    way: str = "process"
     folder: tempfile.TemporaryDirectory = field(default_factory=lambda: tempfile.TemporaryDirectory("-fuzz"))
     statuses: Counter[str] = field(default_factory=Counter)
     accepted: set[bytes] = field(default_factory=set)
@@ -108,10 +113,7 @@ class Target:
         ]
         self.config = ChannelConfig(
             CHANNEL,
-            tuple(
-                Organisation(ca.mspid, (ca.certificate_pem,))
-                for ca in self.authorities.values()
-            ),
+            tuple(Organisation(ca.mspid, (ca.certificate_pem,)) for ca in self.authorities.values()),
             batch=BatchRules(max_messages=20, timeout_ms=5, absolute_max_bytes=1 << 20, max_bytes=1 << 18),
         )
         self.chaincodes = {probe.NAME: probe.chaincode(), consortium.NAME: consortium.chaincode()}
@@ -119,12 +121,13 @@ class Target:
         self.ledger = EmbeddedBackend.create(
             self.url, self.config, peers=self.peers, orderer=self.orderer, chaincodes=self.chaincodes
         )
-        self.transport = self.ledger.transport()
+        self.entrance = enter(self.ledger, self.way)
         self.seen: list[tuple[str, bytes]] = []
         self.serves()
         self.first_mib = memory_mib()
 
     def close(self) -> None:
+        self.entrance.close()
         self.ledger.close()
         self.folder.cleanup()
 
@@ -161,19 +164,61 @@ class Target:
         self.executions += 1
         begin = time.monotonic()
         try:
-            outcome = Outcome("OK", getattr(self.transport, method)(request, timeout_s=timeout_s))
+            outcome = Outcome("OK", self.entrance.call(method, request, timeout_s=timeout_s))
         except TransportError as error:
-            if error.status not in REFUSALS:
-                cause = error.__cause__ or error
-                raise Defect(place_of(cause), f"{method}: {error}; {cause!r}") from error
+            self.expected(method, error)
             outcome = Outcome(str(error.status))
         except Exception as error:
             raise Defect(place_of(error), f"{method} raised {error!r}") from error
-        self.statuses[f"{method} {outcome.status}"] += 1
+        else:
+            self.statuses[f"{method} OK"] += 1
         took_s = time.monotonic() - begin
         if took_s > timeout_s + LATE_S:
             raise Defect(f"{method} is late", f"after {took_s:.1f} s, its deadline was {timeout_s} s")
         return outcome
+
+    def follow(self, method: str, request: bytes, *, replies: int = 40) -> None:
+        """Open a stream, take what comes at once, close it; it must end then."""
+        self.executions += 1
+        try:
+            stream = self.entrance.stream(method, request)
+        except TransportError as error:
+            self.expected(method, error)
+            return
+        failed: list[Exception] = []
+        reader = threading.Thread(target=_read_some, args=(stream, replies, failed), daemon=True)
+        reader.start()
+        reader.join(0.02)
+        stream.close()
+        reader.join(LATE_S)
+        if reader.is_alive():
+            raise Defect(f"{method} does not end", "its stream was closed")
+        for error in failed:
+            if not isinstance(error, TransportError):
+                raise Defect(place_of(error), f"{method} raised {error!r}") from error
+            self.expected(method, error)
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes where frames belong."""
+        self.executions += 1
+        height = self.ledger.height()
+        try:
+            self.entrance.raw(data)
+        except TransportError as error:
+            self.expected("raw", error)
+        except TimeoutError as error:
+            raise Defect("raw", "the server neither answers nor ends the connection") from error
+        self.explained("raw", height)
+
+    def expected(self, method: str, error: TransportError) -> None:
+        """Raise `Defect` unless this is a refusal."""
+        as_fabric_says = error.status is Status.UNAVAILABLE and any(
+            text in error.message for text in NO_PEERS
+        )
+        if error.status not in REFUSALS and not as_fabric_says:
+            cause = error.__cause__ or error
+            raise Defect(place_of(cause), f"{method}: {error}; {cause!r}") from error
+        self.statuses[f"{method} {error.status}"] += 1
 
     def ask_unchanged(self, method: str, request: bytes, *, timeout_s: float = 0.02) -> Outcome:
         """Make a call that may change nothing."""
@@ -199,18 +244,23 @@ class Target:
             if "VALID" not in codes and states[0] != states[1]:
                 raise Defect("state", f"verdicts {codes} changed the state")
 
-    def submit(self, signed_envelope: bytes, tx_id: str, request: bytes | None = None) -> Outcome:
+    def submit(
+        self, signed_envelope: bytes, tx_id: str, request: bytes | None = None, method: str = "submit"
+    ) -> Outcome:
         """Submit; wait for the block of what is taken, and look at it."""
-        if request is None:
+        if method == "broadcast":
+            request = signed_envelope
+            self.accepted.add(digest(signed_envelope))
+        elif request is None:
             message = common_pb2.Envelope.FromString(signed_envelope)
             request = gateway_pb2.SubmitRequest(
                 transaction_id=tx_id, channel_id=CHANNEL, prepared_transaction=message
             ).SerializeToString()
         height = self.ledger.height()
-        with contextlib.suppress(DecodeError):
+        with contextlib.suppress(DecodeError, UnicodeDecodeError):
             taken = gateway_pb2.SubmitRequest.FromString(request).prepared_transaction
             self.accepted.add(digest(taken.SerializeToString()))
-        outcome = self.ask("submit", request)
+        outcome = self.ask(method, request)
         if outcome.status == "OK":
             self.wait_for_block(height)
         self.explained("submit", height)
@@ -258,6 +308,14 @@ class Target:
         found = [f for f in report.findings if f.check is not Check.EXECUTION]
         if found:
             raise Defect("audit", f"{len(found)} findings, the first: {found[0]}")
+
+
+def _read_some(stream: Stream, replies: int, failed: list[Exception]) -> None:
+    try:
+        for _ in itertools.islice(stream, replies):
+            pass
+    except Exception as error:
+        failed.append(error)
 
 
 def digest(data: bytes) -> bytes:
