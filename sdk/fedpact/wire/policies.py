@@ -100,7 +100,7 @@ class Policy:
     needed
         How many of the rules must hold.
     rules
-        The signature policy itself, or one policy for each group below. Each is evaluated on its
+        The signature policy itself, or what each group below asks for. Each is evaluated on its
         own, so one signature may count in several of them.
     """
 
@@ -183,7 +183,12 @@ class Policy:
     def _implicit(cls, quantity: str, name: str, below: Sequence[Policy]) -> Self:
         count = len(below)
         needed = {"ANY": min(1, count), "ALL": count, "MAJORITY": count // 2 + 1 if count else 0}[quantity]
-        return cls(f"{quantity} {name}", needed, tuple(below))
+        return cls(f"{quantity} {name}", needed, tuple(policy._part for policy in below))
+
+    @property
+    def _part(self) -> Rule | Policy:
+        """What an implicit meta policy above evaluates: of a signature policy, the rule itself."""
+        return self.rules[0] if self.needed == len(self.rules) == 1 else self
 
     def to_proto(self) -> policies_pb2.Policy:
         """Encode the policy for a channel's configuration; raises what `encode` raises."""

@@ -107,29 +107,33 @@ def rule_of(envelope: policies_pb2.SignaturePolicyEnvelope) -> Rule:
 
 
 def _holds(rule: Rule, members: tuple[Member, ...], used: list[bool]) -> bool:
-    if not isinstance(rule, OutOf):
+    if isinstance(rule, SignedBy):  # nearly every leaf, for every transaction: no further call
+        mspid, role = rule.mspid, rule.role
         for place, member in enumerate(members):
-            if not used[place] and _fits(rule, member):
+            if not used[place] and member.mspid == mspid and role in member.roles:
                 used[place] = True
                 return True
         return False
-    held = 0
-    for part in rule.rules:
-        attempt = used.copy()
-        if _holds(part, members, attempt):
-            held += 1
-            used[:] = attempt
-    return held >= rule.needed
+    if isinstance(rule, OutOf):
+        held = 0
+        for part in rule.rules:
+            attempt = used.copy()
+            if _holds(part, members, attempt):
+                held += 1
+                used[:] = attempt
+        return held >= rule.needed
+    for place, member in enumerate(members):
+        if not used[place] and _fits(rule, member):
+            used[place] = True
+            return True
+    return False
 
 
-def _fits(leaf: Leaf, member: Member) -> bool:
-    if member.mspid != leaf.mspid:
-        return False
-    if isinstance(leaf, SignedBy):
-        return leaf.role in member.roles
-    if isinstance(leaf, SignedByUnit):
-        return leaf.unit in member.ou and leaf.certifiers == member.certifiers
-    return leaf.fingerprint == member.fingerprint
+def _fits(leaf: SignedByUnit | SignedByIdentity, member: Member) -> bool:
+    if isinstance(leaf, SignedByIdentity):
+        return leaf.fingerprint == member.fingerprint
+    same = leaf.mspid == member.mspid and leaf.certifiers == member.certifiers
+    return same and leaf.unit in member.ou
 
 
 def _encode(rule: Rule, envelope: policies_pb2.SignaturePolicyEnvelope) -> policies_pb2.SignaturePolicy:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from fedpact.identity import CertificateAuthority, IdentityError
 from fedpact.wire.blocks import header_hash
 from fedpact.wire.config import BatchRules, ChannelConfig, ConfigError, Organisation
-from fedpact.wire.errors import WireError
 from fedpact.wire.config_blocks import genesis_block, open_config_block
+from fedpact.wire.errors import WireError
 from fedpact.wire.policies import PolicyError
 from fedpact.wire.signature_policies import render
 

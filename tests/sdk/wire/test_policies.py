@@ -6,14 +6,23 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from fabric_protos.common import policies_pb2
-from fabric_protos.msp import msp_principal_pb2
+from fabric_protos.msp import identities_pb2, msp_principal_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedpact.identity import CertificateAuthority
 from fedpact.wire.membership import Member, Membership
-from fedpact.wire.policies import Policy, PolicyError, evaluate, organisation_policy, parse, render
+from fedpact.wire.policies import (
+    Policy,
+    PolicyError,
+    choose_for,
+    evaluate,
+    organisation_policy,
+    parse,
+    render,
+)
 from fedpact.wire.policy_language import OutOf, Rule, SignedBy, parse_rule, render_rule
 from fedpact.wire.signature_policies import rule_of, to_envelope
 
@@ -253,9 +262,13 @@ def test_refused_protobufs() -> None:
         ("BAD_ENCODING", policies_pb2.SignaturePolicyEnvelope()),
         ("BAD_ENCODING", envelope_with(identities=[principal(principal=b"\xff")])),
         ("BAD_PRINCIPAL", envelope_with(identities=[principal(principal_classification=principal.IDENTITY)])),
+        (
+            "BAD_PRINCIPAL",
+            envelope_with(identities=[principal(principal_classification=principal.ANONYMITY)]),
+        ),
+        ("BAD_PRINCIPAL", envelope_with(identities=[principal(principal_classification=principal.COMBINED)])),
         ("BAD_PRINCIPAL", envelope_with(identities=[principal(principal=unknown_role)])),
-        ("BAD_COUNT", envelope_with(rule=signature(n_out_of=gate(n=0)))),
-        ("BAD_COUNT", envelope_with(rule=signature(n_out_of=gate(n=2, rules=[signature(signed_by=0)])))),
+        ("BAD_COUNT", envelope_with(rule=signature(n_out_of=gate(n=-1)))),
         ("TOO_COMPLEX", envelope_with(rule=nested)),
         ("TOO_COMPLEX", envelope_with(identities=[principal()] * 512)),
     ]
@@ -265,16 +278,15 @@ def test_refused_protobufs() -> None:
 
 def test_refused_policies_of_a_configuration() -> None:
     kind = policies_pb2.Policy
-    dreams = policies_pb2.ImplicitMetaPolicy(sub_policy="Dreams").SerializeToString()
     cases = [
         ("BAD_ENCODING", kind(type=kind.UNKNOWN)),
         ("BAD_ENCODING", kind(type=kind.SIGNATURE, value=b"\xff")),
         ("BAD_ENCODING", kind(type=kind.IMPLICIT_META, value=b"\xff")),
         ("BAD_ENCODING", kind(type=kind.IMPLICIT_META, value=b"\x10\x63")),
-        ("UNKNOWN_POLICY", kind(type=kind.IMPLICIT_META, value=dreams)),
+        ("BAD_ENCODING", kind(type=kind.MSP)),
     ]
     for code, policy in cases:
-        assert code_of(lambda policy=policy: Policy.from_proto(policy, MSPIDS)) == code
+        assert code_of(lambda policy=policy: Policy.from_proto(policy)) == code
 
 
 @pytest.mark.parametrize(
@@ -309,7 +321,8 @@ def test_a_majority_is_more_than_half(count: int, needed: int) -> None:
 def test_implicit_meta_round_trip(text: str) -> None:
     policy = Policy.parse(text, MSPIDS)
     assert policy.text == text
-    assert Policy.from_proto(policy.to_proto(), ("C", "A", "B", "A")) == policy
+    usual = [Policy.parse(organisation_policy(mspid, text.split()[1])) for mspid in sorted(MSPIDS)]
+    assert Policy.from_proto(policy.to_proto(), {text.split()[1]: usual}.__getitem__) == policy
     assert code_of(lambda: Policy.parse(text)) == "BAD_COUNT"
 
 
@@ -365,3 +378,61 @@ def test_a_majority_of_many_is_chosen_but_not_listed() -> None:
     assert policy.choose(many) == tuple(many[:51])
     twelve = Policy.parse("MAJORITY Endorsement", many[:12])
     assert len(twelve.needs()) == 792
+
+
+def test_a_gate_may_ask_for_nothing_or_for_too_much_as_in_fabric() -> None:
+    signature, gate = policies_pb2.SignaturePolicy, policies_pb2.SignaturePolicy.NOutOf
+    anybody = Policy.from_envelope(policies_pb2.SignaturePolicyEnvelope(rule=signature(n_out_of=gate(n=0))))
+    nobody = Policy.from_envelope(policies_pb2.SignaturePolicyEnvelope(rule=signature(n_out_of=gate(n=1))))
+    assert anybody.satisfied_by([])
+    assert not nobody.satisfied_by(signers("A.peer1"))
+    assert not Policy.refusing().satisfied_by(signers("A.peer1"))
+    assert (anybody.choose("A"), nobody.choose("A"), nobody.needs()) == ((), None, ())
+
+
+def test_single_identities_and_units() -> None:
+    principal = msp_principal_pb2.MSPPrincipal
+    first, second, peer = signers("A.client1 A.client2 A.peer1")
+
+    def policy(kind: object, content: bytes) -> Policy:
+        item = principal(principal_classification=kind, principal=content)  # type: ignore[arg-type]
+        rule = policies_pb2.SignaturePolicy(signed_by=0)
+        return Policy.from_envelope(policies_pb2.SignaturePolicyEnvelope(rule=rule, identities=[item]))
+
+    pem = first.certificate.public_bytes(serialization.Encoding.PEM)
+    identity = identities_pb2.SerializedIdentity(mspid="A", id_bytes=pem)
+    by_identity = policy(principal.IDENTITY, identity.SerializeToString())
+    assert by_identity.satisfied_by([second, first])
+    assert not by_identity.satisfied_by([second, peer])
+    assert by_identity.mspids == {"A"}
+    unit = msp_principal_pb2.OrganizationUnit(
+        msp_identifier="A", organizational_unit_identifier="client", certifiers_identifier=first.certifiers
+    )
+    by_unit = policy(principal.ORGANIZATION_UNIT, unit.SerializeToString())
+    assert by_unit.satisfied_by([second])
+    assert not by_unit.satisfied_by([peer])
+    unit.certifiers_identifier = b"another authority"
+    assert not policy(principal.ORGANIZATION_UNIT, unit.SerializeToString()).satisfied_by([second])
+    with pytest.raises(PolicyError):
+        by_unit.to_proto()
+
+
+@given(st.lists(rules(st.builds(SignedBy, st.sampled_from(SIX), st.just("peer"))), min_size=1, max_size=3))
+@settings(max_examples=60)
+def test_a_smallest_set_for_several_policies(asked: list[Rule]) -> None:
+    policies = [Policy.parse(render_rule(rule)) for rule in asked]
+    sets = [
+        set(found)
+        for size in range(len(SIX) + 1)
+        for found in combinations(SIX, size)
+        if all(possible(rule, frozenset(found)) for rule in asked)
+    ]
+    chosen = choose_for(policies, SIX)
+    assert chosen is not None
+    assert set(chosen) in sets
+    assert len(chosen) == min(map(len, sets))
+    assert list(chosen) == [mspid for mspid in SIX if mspid in chosen]
+    # of several smallest sets, the most preferred one
+    assert chosen == min(tuple(m for m in SIX if m in s) for s in sets if len(s) == len(chosen))
+    last = tuple(reversed(SIX))
+    assert len(choose_for(policies, last) or ()) == len(chosen)
