@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedpact.ledger import ClockNs, Ledger, LedgerError, open_ledger
 
@@ -145,8 +145,24 @@ def _way_to(url: str | Ledger, tls: Tls | None) -> _Way:
 
 def _store(url: str, identity: Identity, ledger: Ledger | None) -> ModelStore:
     from fedpact.models import ModelStore
-    from fedpact.wire.config import ChannelConfig
+    from fedpact.wire.bundle import Bundle
 
-    config = getattr(ledger, "config", None)  # a backend may keep it to itself
-    members = config.membership() if isinstance(config, ChannelConfig) else None
+    bundle = getattr(ledger, "bundle", None)  # a backend may keep it to itself
+    members = _Members(ledger) if isinstance(bundle, Bundle) else None
     return ModelStore(url, identity, members=members)
+
+
+class _Members:
+    """Who belongs to a ledger's channel by the configuration that is in force at the moment."""
+
+    def __init__(self, ledger: Any) -> None:  # with a `bundle`, which the protocol does not ask for
+        self._ledger = ledger
+        self._known = (ledger.bundle, ledger.bundle.membership())
+
+    def verify(self, creator: bytes, message: bytes, signature: bytes, at_s: float | None = None) -> object:
+        bundle, membership = self._known
+        if bundle is not self._ledger.bundle:
+            bundle = self._ledger.bundle
+            membership = bundle.membership()
+            self._known = bundle, membership
+        return membership.verify(creator, message, signature, at_s)
