@@ -15,6 +15,7 @@ from fedpact_network.embedded.sites import find_site
 
 if TYPE_CHECKING:
     from fedpact.identity import Identity
+    from fedpact.wire.bundle import Bundle
     from fedpact.wire.config import ChannelConfig
     from fedpact_network.embedded.database import Site
     from fedpact_network.embedded.endorser import Executable
@@ -145,9 +146,9 @@ def _run(
 
         chaincodes = {consortium.NAME: consortium.chaincode()}
     try:
-        config = recover(store)
-        keys = _load_keys(site, config, clock_ns() / 1_000_000_000)
-        return EmbeddedLedger(site.url, EmbeddedNode(store, NodeSettings(config, keys, chaincodes, clock_ns)))
+        bundle = recover(store)
+        keys = _load_keys(site, bundle, clock_ns() / 1_000_000_000)
+        return EmbeddedLedger(site.url, EmbeddedNode(store, NodeSettings(bundle, keys, chaincodes, clock_ns)))
     except LayoutError as error:
         store.close()
         raise LedgerError(error.code, site.url, str(error)) from error
@@ -159,14 +160,14 @@ def _run(
         raise
 
 
-def _load_keys(site: Site, config: ChannelConfig, at_s: float) -> NodeKeys:
+def _load_keys(site: Site, bundle: Bundle, at_s: float) -> NodeKeys:
     """Read the node's identities, which must be valid peers and orderer of the channel at this time."""
     from fedpact_network.embedded.keys import NodeKeys
     from fedpact_network.embedded.node import check_keys
 
     try:
         keys = NodeKeys.load(site.keys)
-        check_keys(keys, config.membership(), at_s)
+        check_keys(keys, bundle.membership(), at_s)
     except ValueError as error:  # an IdentityError is one
         raise LedgerError("KEYS_UNUSABLE", site.url, f"the node's keys: {error}") from error
     return keys

@@ -75,8 +75,12 @@ class Site(Protocol):
     def keys(self) -> Path:
         """Folder of the node's identities."""
 
-    def create(self) -> Database:
+    def create(self, *, with_keys: bool = True) -> Database:
         """Make an empty database and hold it.
+
+        Parameters
+        ----------
+        with_keys : whether the node's keys will be written, so that their folder must be free.
 
         Raises
         ------

@@ -73,14 +73,10 @@ class PostgresqlSite:
         }
         self._engine = create_engine(server, poolclass=NullPool, connect_args=arguments)
 
-    def create(self) -> PostgresqlDatabase:
+    def create(self, *, with_keys: bool = True) -> PostgresqlDatabase:
         """Make the schema and hold it; one that is there and has no ledger is used."""
-        if self.keys.is_dir() and any(self.keys.iterdir()):
+        if with_keys and self.keys.is_dir() and any(self.keys.iterdir()):
             raise LedgerError("LEDGER_EXISTS", self.url, "the folder for the node's keys is not empty")
-        return self.create_beside_keys()
-
-    def create_beside_keys(self) -> PostgresqlDatabase:
-        """As `create`, whatever lies in the folder of the keys: for a ledger that comes without its node."""
         self._check_absent()
         database = self._hold()
         try:
@@ -212,7 +208,7 @@ class PostgresqlDatabase:
         self._engine.dispose()
 
     def discard(self) -> None:
-        """Remove the schema if it was made here, and release it; its tables came in a transaction or not."""
+        """Remove the schema if it was made here, and release it; tables come in one transaction or not."""
         if self._made:
             with self._engine.begin() as connection:
                 connection.exec_driver_sql(f'DROP SCHEMA "{self._schema}" CASCADE')

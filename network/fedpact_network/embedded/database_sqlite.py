@@ -11,6 +11,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
@@ -45,8 +46,11 @@ class SqliteSite:
         self.path = path
         self.keys = path.with_name(f"{path.name}.keys")
 
-    def create(self) -> SqliteDatabase:
-        """Make the file's folder and hold it; the file comes with its first connection."""
+    def create(self, *, with_keys: bool = True) -> SqliteDatabase:
+        """Make the file's folder and hold it; the file comes with its first connection.
+
+        The keys' folder has the file's name: what lies there was of a ledger that is gone.
+        """
         self._check_absent()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         database = self._hold()
@@ -91,6 +95,7 @@ class SqliteDatabase:
     Parameters
     ----------
     path : of the file; created if absent.
+    durable : whether a commit is on the disk when it returns.
 
     Raises
     ------
@@ -98,11 +103,11 @@ class SqliteDatabase:
         If another node, of this process or another one, holds the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._lock = _hold(path.with_name(f"{path.name}.lock"))
-        self._engine = _engine(path)
+        self._engine = _engine(path, durable=durable)
 
     def connect(self, *, snapshot: bool = False) -> Connection:
         """Open a connection; every transaction of SQLite is a snapshot."""
@@ -192,18 +197,19 @@ def _hold(path: Path) -> int:
     return descriptor
 
 
-def _engine(path: Path) -> Engine:
+def _engine(path: Path, *, durable: bool) -> Engine:
     url = URL.create("sqlite", database=str(path))
     engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
-    event.listen(engine, "connect", _configure)
+    event.listen(engine, "connect", partial(_configure, durable=durable))
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+def _configure(connection: sqlite3.Connection, _: ConnectionPoolEntry, *, durable: bool) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says so, see `_begin`
     wait = f"busy_timeout={BUSY_TIMEOUT_MS}"
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", wait):
+    flushed = f"synchronous={'FULL' if durable else 'OFF'}"
+    for pragma in ("journal_mode=WAL", flushed, "wal_autocheckpoint=0", wait):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

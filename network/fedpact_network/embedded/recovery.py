@@ -24,11 +24,20 @@ class DamagedLedgerError(Exception):
 
 def found(store: Store, config: ChannelConfig) -> None:
     """Make the tables of a new ledger and store its genesis block."""
-    block = config.to_genesis_block()
-    data: bytes = block.SerializeToString()
+    plant(store, config.to_genesis_block().SerializeToString())
+
+
+def plant(store: Store, genesis: bytes) -> None:
+    """Make the tables of a new ledger and store its genesis block, as serialised.
+
+    Raises
+    ------
+    WireError
+        BAD_BLOCK.
+    """
     residue = StateHash().residue()
-    parsed = parse_block(data)
-    store.create(BlockRecord(Tip(0, parsed.hash, digest_of_residue(residue), residue, data)))
+    parsed = parse_block(genesis)
+    store.create(BlockRecord(Tip(0, parsed.hash, digest_of_residue(residue), residue, genesis)))
 
 
 def recover(store: Store) -> Bundle:

@@ -1,4 +1,4 @@
-"""`fedpact ledger blocks|tx|state`: look at what a ledger holds."""
+"""`fedpact ledger blocks|tx|state`: look at what a ledger holds; for files of it see `ledger_archive`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import msgspec
 
 from fedpact.cli.access import home_option
 from fedpact.cli.homes import ledger_url
+from fedpact.cli.ledger_archive import backup, export_, import_, rebuild, restore
 from fedpact.cli.output import emit, emit_rows, json_option
 
 
 @click.group(name="ledger")
 def command() -> None:
-    """Look at blocks, transactions and state."""
+    """Look at blocks, transactions and state; keep a ledger in a file, and take it back."""
 
 
 class BlockLine(msgspec.Struct, frozen=True):
@@ -132,6 +133,10 @@ def state(
         emit_rows(lines, ["record", "key", "version", "value"], as_json=as_json)
     finally:
         ledger.close()
+
+
+for about_files in (backup, restore, rebuild, export_, import_):
+    command.add_command(about_files)
 
 
 def _find(data: bytes, transaction_id: str) -> TransactionView | None:

@@ -22,7 +22,7 @@ NOUNS = {
     "data": "publish dataset profiles, fetch public data sets",
     "demo": "a complete run on real data",
     "device": "register devices, anchor readings",
-    "ledger": "look at blocks, transactions and state",
+    "ledger": "look at blocks, transactions and state; backup, export",
     "node": "serve a ledger to clients on other machines",
     "privacy": "grant and see budgets of privacy",
     "retrieval": "find the datasets that fit a request",
