@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import grpc
 
@@ -18,7 +18,22 @@ from fedpact_network.server.metrics import CallMetrics
 
 log = logging.getLogger(__name__)
 
-Context = grpc.aio.ServicerContext
+
+class Context(Protocol):
+    """What is used of `grpc.aio.ServicerContext`."""
+
+    async def abort(
+        self, code: grpc.StatusCode, details: str, trailing_metadata: tuple[tuple[str, bytes], ...], /
+    ) -> NoReturn:
+        """End the call with a status."""
+
+    def auth_context(self) -> Mapping[str, Sequence[bytes]]:
+        """Return what is known of the client's certificate."""
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
+        """Return the client's metadata."""
+
+
 Unary = Callable[[bytes, Context], Awaitable[bytes]]
 Streaming = Callable[[Any, Context], AsyncGenerator[bytes, None]]
 
@@ -115,11 +130,10 @@ def streaming(
 async def fail(context: Context, error: TransportError) -> NoReturn:
     """End a call with a status and, where peers have answered, their answers in `grpc-status-details-bin`."""
     code = grpc.StatusCode[error.status.name]
-    trailing = ()
+    trailing: tuple[tuple[str, bytes], ...] = ()
     if error.details:
         trailing = ((DETAILS_KEY, encode_details(code.value[0], error.message, error.details)),)
     await context.abort(code, error.message, trailing)
-    raise AssertionError("abort does not return")
 
 
 CODE_NAMES = {

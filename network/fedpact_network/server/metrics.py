@@ -9,7 +9,7 @@ import re
 import time
 from collections import Counter as Count
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import proposal_pb2
@@ -35,6 +35,12 @@ _KINDS = {
     DeliverKind.FILTERED: ("true", "filtered_block"),
     DeliverKind.WITH_PRIVATE_DATA: ("false", "block_and_pvtdata"),
 }
+
+
+class _Make(Protocol):
+    """Makes a metric in the node's registry."""
+
+    def __call__(self, name: str, text: str, labels: tuple[str, ...] = ..., /) -> Any: ...
 
 
 class Metrics:
@@ -148,7 +154,7 @@ class CallMetrics:
 class ProposalMetrics:
     """Counts what endorsers were asked for."""
 
-    def __init__(self, channel: str, chaincodes: Collection[str], counter, histogram) -> None:
+    def __init__(self, channel: str, chaincodes: Collection[str], counter: _Make, histogram: _Make) -> None:
         self._channel = channel
         self._chaincodes = frozenset(chaincodes)
         self._received = counter("endorser_proposals_received", "Proposals received.")
@@ -230,7 +236,7 @@ class _Deliveries:
 class DeliverMetrics:
     """Counts the delivery of blocks."""
 
-    def __init__(self, channel: str, counter) -> None:
+    def __init__(self, channel: str, counter: _Make) -> None:
         self.channel = channel
         self.opened = counter("deliver_streams_opened", "Streams that have been opened.")
         self.closed = counter("deliver_streams_closed", "Streams that have been closed.")

@@ -45,7 +45,7 @@ class Operations:
         self, address: str, metrics: Callable[[], bytes], status: Callable[[], Mapping[str, Any]]
     ) -> None:
         host, port = split_address(address)
-        answers = {
+        answers: Mapping[str, Callable[[], tuple[HTTPStatus, str, bytes]]] = {
             "/metrics": lambda: (HTTPStatus.OK, _TEXT, metrics()),
             "/healthz": lambda: _health(status()),
             "/version": lambda: (HTTPStatus.OK, _JSON, json.dumps(dict(status())).encode()),

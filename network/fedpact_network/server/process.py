@@ -61,11 +61,11 @@ def serve_until_stopped(
         signal.signal(number, signal.SIG_DFL)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    sys.setswitchinterval(SWITCH_S)
     path = run_path(url)
     with EmbeddedBackend.open(url) as ledger:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+        sys.setswitchinterval(SWITCH_S)
         notifier = ledger.node.notifier
         with serve(ledger, settings) as server:
             run = RunFile.of_this_process(find_site(url).url, server.address, server.operations)

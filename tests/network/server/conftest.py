@@ -230,6 +230,10 @@ class Site:
         self._open.append(channel.close)
         return Caller(channel, who or self.alice)
 
+    def closing(self, close: Callable[[], object]) -> None:
+        """Have something closed with the site."""
+        self._open.append(close)
+
     def close(self) -> None:
         self.contract.go_on.set()
         for close in reversed(self._open):

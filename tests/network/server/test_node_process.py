@@ -9,10 +9,15 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from unittest.mock import patch
 
 import grpc
 import pytest
 
+from fedpact.cli.main import main
 from fedpact.ledger import LedgerError, inspect_ledger, open_ledger
 from fedpact_network.server.errors import ServerError
 from fedpact_network.server.process import node_status, run_path, stop_node
@@ -97,25 +102,36 @@ class Process:
         self.running = subprocess.Popen(
             [*command, *tls, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        site.closing(self.kill)
         self.address = self.running.stdout.readline().strip()
+
+    def kill(self):
+        if self.running.poll() is None:
+            self.running.kill()
+            self.running.communicate()
 
     def end(self):
         """Return the exit code and what was logged."""
-        try:
-            _, log = self.running.communicate(timeout=30)
-        finally:
-            self.running.kill()
+        _, log = self.running.communicate(timeout=30)
         return self.running.returncode, log
 
 
+@dataclass
+class Answer:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 def fedpact(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "fedpact.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Call the command line in this process."""
+    out, err, code = StringIO(), StringIO(), 0
+    with patch.object(sys, "argv", ["fedpact", *arguments]), redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+    return Answer(code, out.getvalue(), err.getvalue())
 
 
 def test_a_node_as_a_process(site):
