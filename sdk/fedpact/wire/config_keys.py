@@ -30,6 +30,8 @@ _ORDERER: Final = frozenset(
     }
 )
 _ORDERER_ORGANISATION: Final = frozenset({"MSP", "Endpoints"})
+# From V1_4_3 on Fabric tells members apart as `Classification` does, and orderers have own endpoints.
+_LEVELS: Final = frozenset({"V1_4_3", "V2_0", "V3_0"})
 _WHOLE_BLOCK: Final = 2**32 - 1
 _CHANNEL_ID: Final = re.compile(r"[a-z][a-z0-9.-]{0,248}")
 _NAME: Final = re.compile(r"(?!\.\.?\Z)[a-zA-Z0-9.-]{1,249}")
@@ -41,8 +43,8 @@ def check_keys(channel: configtx_pb2.ConfigGroup) -> None:
     Raises
     ------
     WireError
-        BAD_BLOCK where a Fabric node would refuse the configuration, for an unknown group or key; and
-        for another hash than SHA-256.
+        BAD_BLOCK where a Fabric node would refuse the configuration, for an unknown group or key; for
+        another hash than SHA-256; for channel capabilities before V1_4_3.
     """
     _check(channel, _CHANNEL, "Channel")
     if set(channel.groups) != {"Application", "Orderer"}:
@@ -61,6 +63,11 @@ def check_keys(channel: configtx_pb2.ConfigGroup) -> None:
     structure = value_of(channel, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure)
     if hashing.name != "SHA256" or structure.width != _WHOLE_BLOCK:
         raise _refusal("the channel's blocks are not hashed with SHA-256 over all of their data")
+    capabilities = value_of(channel, "Capabilities", configuration_pb2.Capabilities).capabilities
+    if not _LEVELS & set(capabilities):
+        raise _refusal(f"the channel has none of the capabilities {', '.join(sorted(_LEVELS))}")
+    if "Capabilities" not in channel.groups["Orderer"].values:
+        raise _refusal("a channel with capabilities needs some of its orderers")
 
 
 def check_channel_id(channel_id: str) -> str:

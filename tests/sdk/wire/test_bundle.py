@@ -196,6 +196,8 @@ def no_administrators(group: configtx_pb2.ConfigGroup) -> None:
         (foreign_list, IdentityError),
         (no_administrators, IdentityError),
         (lambda group: group.groups.pop("Orderer"), WireError),
+        (lambda group: group.values.pop("Capabilities"), WireError),
+        (lambda group: group.groups["Orderer"].values.pop("Capabilities"), WireError),
         (lambda group: group.groups["Orderer"].values.pop("BatchTimeout"), WireError),
     ],
 )

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -295,6 +299,21 @@ def test_any_bytes_are_refused(data: bytes) -> None:
 
 def test_large_bytes_are_not_read() -> None:
     assert code_of(lambda: updated(FIRST, bytes(17 * 2**20))) == "TOO_LARGE"
+
+
+def test_fabric_itself_decides_the_same() -> None:
+    golden = json.loads((Path(__file__).parent / "fabric" / "config_updates.json").read_text())
+    bundle = Bundle.from_block(common_pb2.Block.FromString(base64.b64decode(golden["genesis"])))
+    assert {known["fabric"] for known in golden["updates"]} == {"OK", "REFUSED", "BADCONFIG"}
+    for known in golden["updates"]:
+        envelope = base64.b64decode(known["envelope"])
+        if known["fabric"] == "OK":
+            content = updated(bundle, envelope).SerializeToString(deterministic=True)
+            assert hashlib.sha256(content).hexdigest() == known["config"]
+        else:
+            code = code_of(lambda data=envelope: updated(bundle, data))
+            assert code == known["code"]
+            assert (code == "BAD_CONFIG") is (known["fabric"] == "BADCONFIG")
 
 
 def test_changes_that_cannot_be_made() -> None:
