@@ -37,14 +37,16 @@ class Run:
         self.rng = random.Random(seed)
         self.seed = seed
 
-    def life(self):
-        # A log that is seldom folded in, or often: both paths of a commit.
-        return NodeLife(self.place, checkpoint_bytes=self.rng.choice((64 << 10, 8 << 20)), env=self.disk.env)
+    def life(self, checkpoint_bytes=0):
+        """Start the node; by default its log is folded in often or seldom, so that both ways fail."""
+        size = checkpoint_bytes or self.rng.choice((64 << 10, 8 << 20))
+        return NodeLife(self.place, checkpoint_bytes=size, env=self.disk.env)
 
     def clients(self):
         return clients(self.place, self.seed, processes=1, threads=3)
 
     def some_are_acknowledged(self, number=15):
+        self.referee.account.read()
         enough = len(self.referee.account.valid) + number
 
         def reached():
@@ -89,6 +91,7 @@ class Run:
         return self.referee.at_the_end()
 
 
+NEVER = 1 << 30
 FAULTS = {
     "flush fails": ("fail_flushes", errno.EIO),
     "write fails": ("fail_writes", errno.EIO),
@@ -148,14 +151,14 @@ def test_what_a_failed_flush_left_behind_is_flushed_before_it_is_acknowledged(fo
     tells clients what it finds; a power cut afterwards must not take that away."""
     run = Run(folder, library, seed + turn)
     with run.clients():
-        with run.life() as life:
+        with run.life(NEVER) as life:
             serve(run.place, life)
             run.some_are_acknowledged()
             run.disk.fail_flushes(errno.EIO, after=run.rng.randrange(20))
             run.until(lambda: run.disk.failures)
             run.until(lambda: run.submit_status() == "UNAVAILABLE")
         run.disk.heal(lost=True)
-        with run.life() as life:
+        with run.life(NEVER) as life:
             serve(run.place, life)
             run.some_are_acknowledged()
         run.disk.cut_power()

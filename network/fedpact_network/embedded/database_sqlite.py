@@ -107,6 +107,7 @@ class SqliteDatabase:
         self._path = path
         self._log = path.with_name(f"{path.name}-wal")
         self._lock = _hold(path.with_name(f"{path.name}.lock"))
+        self._inherited = True  # the log may be of a process that ended without closing it
         self._engine = _engine(path, durable=durable)
 
     def connect(self, *, snapshot: bool = False) -> Connection:
@@ -120,11 +121,17 @@ class SqliteDatabase:
         """A file's lock lasts as long as the process."""
 
     def must_checkpoint(self) -> bool:
-        """Whether the write-ahead log has grown large."""
+        """Whether the write-ahead log has grown large, or was left behind by another process.
+
+        After a failed flush the system shows pages of the log that the disk does not have, and no later flush
+        brings them. Folding the log in writes them again, before anybody is told what is in them.
+        """
         try:
-            return self._log.stat().st_size > CHECKPOINT_BYTES
+            size = self._log.stat().st_size
         except FileNotFoundError:
-            return False
+            size = 0
+        self._inherited = self._inherited and size > 0
+        return self._inherited or size > CHECKPOINT_BYTES
 
     def checkpoint(self, connection: Connection) -> bool:
         """Fold the write-ahead log into the database; return whether nobody's reading kept it from that.
@@ -140,6 +147,7 @@ class SqliteDatabase:
             raise OperationalError("PRAGMA wal_checkpoint", None, error) from error
         finally:
             raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
+        self._inherited = self._inherited and bool(busy)
         return not busy
 
     def close(self) -> None:
