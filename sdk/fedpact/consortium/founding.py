@@ -169,11 +169,7 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     """
     folder = Path(home).absolute()
     agreed = rules or FoundingRules()
-    numerator, denominator = agreed.council
-    if not 0 <= numerator < denominator <= _MAX_DENOMINATOR:
-        raise ConfigError(
-            f"council must be a fraction from 0 to below 1, its denominator at most {_MAX_DENOMINATOR}"
-        )
+    _check_council(agreed.council)
     if (folder / _PROFILE).exists():
         raise FileExistsError(f"{folder} holds a consortium already")
     make_private_folder(folder)
@@ -198,6 +194,14 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     )
     write_private_file(folder / _PROFILE, msgspec.json.encode(profile))
     return Consortium(folder, profile, key, authorities), ledger
+
+
+def _check_council(council: tuple[int, int]) -> None:
+    numerator, denominator = council
+    if not 0 <= numerator < denominator <= _MAX_DENOMINATOR:
+        raise ConfigError(
+            f"council must be a fraction from 0 to below 1, its denominator at most {_MAX_DENOMINATOR}"
+        )
 
 
 def _config(rules: FoundingRules, authorities: Mapping[str, CertificateAuthority]) -> ChannelConfig:

@@ -10,6 +10,7 @@ import pytest
 from fedpact import CertificateAuthority, Consortium, FoundingRules, LedgerError, connect, found
 from fedpact.consortium.founding import wallet_label
 from fedpact.ledger import open_ledger
+from fedpact.wire.config import ConfigError
 from fedpact.wire.membership import Membership
 
 TWO = {"AlphaMSP": "Alpha", "BetaMSP": "Beta"}
@@ -45,6 +46,13 @@ def test_the_ledger_has_no_keys_and_knows_its_rules(tmp_path: Path) -> None:
     assert Consortium.open(tmp_path / "home").council == (3, 4)
     assert bundle.endorsement_policy.text == "OR('AlphaMSP.peer')"
     assert b"PRIVATE KEY" not in (tmp_path / "home" / "ledger.db").read_bytes()
+
+
+@pytest.mark.parametrize("council", [(1, 1), (-1, 3), (1, 1001)])
+def test_a_council_that_could_not_decide_is_not_founded(tmp_path: Path, council: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError):
+        found(tmp_path / "home", TWO, rules=FoundingRules(council=council))
+    assert not (tmp_path / "home").exists()
 
 
 def test_one_seed_makes_one_consortium(tmp_path: Path) -> None:
