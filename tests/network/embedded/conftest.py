@@ -197,12 +197,12 @@ class World:
         self.opened.append(ledger)
         return ledger
 
-    def by_hand(self) -> tuple[EmbeddedLedger, HandOrderer]:
-        """A new ledger whose blocks the test cuts."""
+    def by_hand(self, **changes: object) -> tuple[EmbeddedLedger, HandOrderer]:
+        """A new ledger whose blocks the test cuts; `changes` are of the node's settings."""
         store, orderer = Store(find_site(self.url).create()), HandOrderer()
         found(store, self.config)
         keys = NodeKeys.of(self.peers, self.orderer())
-        settings = NodeSettings(recover(store), keys, {"kv": KeyValue()}, self.clock_ns)
+        settings = replace(NodeSettings(recover(store), keys, {"kv": KeyValue()}, self.clock_ns), **changes)
         ledger = EmbeddedLedger(self.url, EmbeddedNode(store, settings, orderer=orderer))
         self.opened.append(ledger)
         return ledger, orderer

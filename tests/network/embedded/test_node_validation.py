@@ -28,9 +28,9 @@ from fedpact_network.embedded.submission import Submission
 class Bench:
     """A ledger whose blocks are made of given envelopes, past every check of the node's door."""
 
-    def __init__(self, world):
+    def __init__(self, world, **settings):
         self.world = world
-        self.ledger, self.orderer = world.by_hand()
+        self.ledger, self.orderer = world.by_hand(**settings)
         self.client = world.client(self.ledger)
 
     def block(self, *envelopes):
@@ -49,7 +49,7 @@ class Bench:
     def state(self):
         return {row.key: row.value for row in self.ledger.state("kv")}
 
-    def crafted(self, rwsets, *, peers=None, creator=None, status=200, offset_s=0, **changes):
+    def crafted(self, rwsets, *, peers=None, creator=None, status=200, offset_s=0, version="1", **changes):
         """An envelope with any read/write set, endorsed by any identities."""
         creator = creator or self.world.alice
         settings = {"channel_id": "consortium", "chaincode": "kv", **changes}
@@ -60,7 +60,7 @@ class Bench:
             **settings,
         )
         proposal = parse_proposal(built.proposal_bytes)
-        prp = response_payload(proposal, encode(rwsets), Response(status))
+        prp = response_payload(proposal, encode(rwsets), Response(status), version=version)
         endorsements = [
             Endorsement(peer.creator, peer.sign(endorse_message(prp, peer.creator)))
             for peer in (self.world.peers[:2] if peers is None else peers)

@@ -45,6 +45,27 @@ def row(value: bytes, policy: str = "") -> Row:
     return Row(value, Version(1, 0), encode_metadata(parameter(policy)) if policy else b"")
 
 
+def definition_rows(terms: ChaincodeTerms) -> dict[str, bytes]:
+    """What `_lifecycle` writes when a definition is committed."""
+    fields = terms.as_fields()
+    endorsing = chaincode_definition_pb2.ChaincodeEndorsementInfo(version=terms.version)
+    validating = chaincode_definition_pb2.ChaincodeValidationInfo(
+        validation_parameter=fields["validation_parameter"]
+    )
+    collections = fields["collections"] or collection_pb2.CollectionConfigPackage()
+    contents = {
+        "Sequence": terms.sequence,
+        "EndorsementInfo": endorsing.SerializeToString(),
+        "ValidationInfo": validating.SerializeToString(),
+        "Collections": collections.SerializeToString(),
+    }
+    metadata = db_pb2.StateMetadata(datatype=DEFINITION.datatype, fields=sorted(contents))
+    rows = {metadata_key(NAMESPACES, terms.name): metadata.SerializeToString()}
+    for name, value in contents.items():
+        rows[field_key(NAMESPACES, terms.name, name)] = encode_field(value)
+    return rows
+
+
 class Channel:
     """Judges blocks one after another and keeps the state."""
 
@@ -73,23 +94,8 @@ class Channel:
 
     def define(self, terms: ChaincodeTerms) -> None:
         """Put a definition into the state, as `_lifecycle` would."""
-        fields = terms.as_fields()
-        endorsing = chaincode_definition_pb2.ChaincodeEndorsementInfo(version=terms.version)
-        validating = chaincode_definition_pb2.ChaincodeValidationInfo(
-            validation_parameter=fields["validation_parameter"]
-        )
-        contents = {
-            "Sequence": terms.sequence,
-            "EndorsementInfo": endorsing.SerializeToString(),
-            "ValidationInfo": validating.SerializeToString(),
-            "Collections": (
-                fields["collections"] or collection_pb2.CollectionConfigPackage()
-            ).SerializeToString(),
-        }
-        metadata = db_pb2.StateMetadata(datatype=DEFINITION.datatype, fields=sorted(contents))
-        self.rows[LIFECYCLE, metadata_key(NAMESPACES, terms.name)] = row(metadata.SerializeToString())
-        for name, value in contents.items():
-            self.rows[LIFECYCLE, field_key(NAMESPACES, terms.name, name)] = row(encode_field(value))
+        for key, value in definition_rows(terms).items():
+            self.rows[LIFECYCLE, key] = row(value)
         self.rules.forget_definitions()
 
     def transaction(
