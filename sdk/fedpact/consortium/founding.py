@@ -187,10 +187,7 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     key = secrets.token_bytes(32) if seed is None else derive_bytes(seed, "retrieval", 32)
     write_private_file(folder / _RETRIEVAL_KEY, key.hex().encode())
     profile = _Profile(
-        url=address,
-        channel_id=agreed.channel_id,
-        organisations=dict(organisations),
-        council=agreed.council,
+        url=address, channel_id=agreed.channel_id, organisations=dict(organisations), council=agreed.council
     )
     write_private_file(folder / _PROFILE, msgspec.json.encode(profile))
     return Consortium(folder, profile, key, authorities), ledger
