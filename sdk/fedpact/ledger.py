@@ -63,12 +63,11 @@ def without_password(url: str) -> str:
         scheme, rest = "", url
     address = _ADDRESS_END.split(rest, maxsplit=1)[0]
     tail = rest[len(address) :]
-    user, colon, secret = address.partition(":")
+    _, colon, secret = address.partition(":")
     if colon and "@" not in address and "@" in tail and not secret.isdecimal():
         address, tail = rest, ""
-    if ":" not in address or "@" not in address:
-        return url
-    return f"{scheme}{separator}{user}@{address.rpartition('@')[2]}{tail}"
+    user, at, host = address.rpartition("@")
+    return f"{scheme}{separator}{user.partition(':')[0]}{at}{host}{tail}"
 
 
 class StateRow(NamedTuple):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fedpact.ledger import LedgerError, create_ledger, find_backend, open_ledger
+from fedpact.ledger import LedgerError, create_ledger, find_backend, open_ledger, without_password
 
 MODULE = """
 class Backend:
@@ -69,3 +69,24 @@ def test_importing_the_protocols_loads_no_heavy_module():
     code = "import sys, fedpact.ledger, fedpact.gateway.transport; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert heavy.isdisjoint(loaded.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("embedded:///a/b@c:d.db", "embedded:///a/b@c:d.db"),
+        ("x://user@host:1/db?keys=/k", "x://user@host:1/db?keys=/k"),
+        ("x://user:secret@host:1/db?keys=/a@b", "x://user@host:1/db?keys=/a@b"),
+        ("x://user:se:c@ret@host/db", "x://user@host/db"),
+        ("x://user:sec/ret@host/db", "x://user@host/db"),
+        ("x://user:sec?r#et@host/db", "x://user@host/db"),
+        ("x://user:sec://ret@host/db", "x://user@host/db"),
+        ("x://host:5/db?mail=a@b", "x://host:5/db?mail=a@b"),
+        ("user:secret@host", "user@host"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown == without_password(shown)
+    assert LedgerError("LEDGER_BUSY", url, "taken").url == shown
+    assert shown in str(LedgerError("LEDGER_BUSY", url, "taken"))

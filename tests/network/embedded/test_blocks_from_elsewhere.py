@@ -1,7 +1,6 @@
 """Blocks that another node cut, configurations, and who is revoked by them."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -17,6 +16,7 @@ from fedpact.wire.config_update import compute_update, config_envelope, sign_upd
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.keys import NodeKeys
+from fedpact_network.embedded.sites import find_site
 from fedpact_network.embedded.submission import Submission
 
 VALID = ValidationCode.VALID
@@ -108,7 +108,7 @@ def test_a_configuration_is_in_force_at_once_and_after_reopening(bench):
     report = audit(bench.ledger)
     assert [f for f in report.findings if f.check != "EXECUTION"] == []
     bench.ledger.close()
-    NodeKeys.of(bench.world.peers, bench.world.orderer()).save(Path(f"{bench.world.path}.keys"))
+    NodeKeys.of(bench.world.peers, bench.world.orderer()).save(find_site(bench.world.url).keys)
     reopened = EmbeddedBackend.open(bench.world.url, clock_ns=bench.world.clock_ns)
     try:
         assert (reopened.bundle.sequence, reopened.bundle.block_number) == (1, 2)

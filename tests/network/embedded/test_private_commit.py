@@ -86,7 +86,11 @@ class PrivateBench(Bench):
 
     def table(self, table):
         with self.ledger.node.snapshots.view() as snapshot:
-            return snapshot.reader._connection.execute(select(table)).mappings().all()
+            return (
+                snapshot.reader._connection.execute(select(table).order_by(*table.primary_key))
+                .mappings()
+                .all()
+            )
 
 
 @pytest.fixture
