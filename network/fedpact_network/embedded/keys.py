@@ -10,6 +10,7 @@ from fedpact.identity import Identity, Wallet
 
 _ORDERER = "orderer"
 _PEER = "peer."
+_READER = "reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,32 +20,43 @@ class NodeKeys:
     Attributes
     ----------
     peers : MSP identifier -> the endorsing peer's identity.
-    orderer : who signs blocks.
+    orderer : who signs blocks; None where another node orders.
+    reader : who asks other nodes for blocks where there is no peer.
     """
 
     peers: Mapping[str, Identity]
-    orderer: Identity
+    orderer: Identity | None = None
+    reader: Identity | None = None
 
     @classmethod
-    def of(cls, peers: Sequence[Identity], orderer: Identity) -> NodeKeys:
+    def of(
+        cls, peers: Sequence[Identity], orderer: Identity | None = None, *, reader: Identity | None = None
+    ) -> NodeKeys:
         """Sort identities by organisation.
 
         Raises
         ------
         ValueError
-            If there is no peer, or an organisation has two.
+            If there is no peer and no reader, or an organisation has two peers.
         """
         by_organisation = {peer.mspid: peer for peer in peers}
-        if not peers or len(by_organisation) != len(peers):
+        if not (peers or reader) or len(by_organisation) != len(peers):
             raise ValueError("a node needs peers, one of each organisation at most")
-        return cls(by_organisation, orderer)
+        return cls(by_organisation, orderer, reader)
+
+    @property
+    def speaker(self) -> Identity:
+        """Who signs what this node asks of others: its first peer, or its reader."""
+        return next(identity for identity in (*self.peers.values(), self.reader) if identity is not None)
 
     def save(self, folder: Path) -> None:
         """Write the identities; the folder is readable by its owner only (0700)."""
         wallet = Wallet(folder)
         for label in wallet.list():
             wallet.remove(label)  # of a ledger that was here before and is gone
-        wallet.put(_ORDERER, self.orderer)
+        for label, identity in ((_ORDERER, self.orderer), (_READER, self.reader)):
+            if identity is not None:
+                wallet.put(label, identity)
         for mspid, peer in self.peers.items():
             wallet.put(f"{_PEER}{mspid}", peer)
         folder.chmod(0o700)
@@ -56,11 +68,15 @@ class NodeKeys:
         Raises
         ------
         IdentityError
-            If the orderer is missing, or a file is damaged.
+            If a file is damaged.
+        ValueError
+            As `of`.
         """
         wallet = Wallet(folder)
-        peers = [wallet.get(label) for label in wallet.list() if label.startswith(_PEER)]
-        return cls.of(peers, wallet.get(_ORDERER))
+        labels = wallet.list()
+        peers = [wallet.get(label) for label in labels if label.startswith(_PEER)]
+        orderer, reader = (wallet.get(label) if label in labels else None for label in (_ORDERER, _READER))
+        return cls.of(peers, orderer, reader=reader)
 
 
 def keys_folder(database: Path) -> Path:
