@@ -17,7 +17,7 @@ from sqlalchemy.exc import DatabaseError
 
 from fedpact.ledger import Counts, HistoryRow, LedgerError, Placement, StateRow
 from fedpact.wire.blocks import parse_block
-from fedpact.wire.config import ChannelConfig
+from fedpact.wire.bundle import Bundle
 from fedpact.wire.envelopes import parse_envelope
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Version
@@ -105,7 +105,7 @@ class InspectedLedger:
         """
         try:
             genesis = common_pb2.Block.FromString(next(self.blocks(), b""))
-            return ChannelConfig.from_block(genesis).channel_id
+            return Bundle.from_block(genesis).channel_id
         except (ValueError, DecodeError) as error:
             raise LedgerError("LEDGER_DAMAGED", self.url, f"the genesis block: {error}") from error
 
