@@ -88,6 +88,7 @@ class Committer:
             raise ValueError("the store has no genesis block")
         self._tip = tip
         self._state_hash = StateHash(tip.state_residue)
+        self._next_expiry = self._find_next_expiry()
         last = parse_block(tip.data)
         self._commit_hash = last.commit_hash
         self._time_ns = _latest_ns(
@@ -164,7 +165,8 @@ class Committer:
         rules = self._channel.rules
         examined = self._validator.examine(batch, rules)
         with self._snapshots.view() as committed:
-            due = committed.reader.due(number)
+            next_expiry = self._next_expiry
+            due = committed.reader.due(number) if next_expiry is not None and next_expiry <= number else []
             known = committed.reader.known([item.tx_id for item in examined if item.tx_id])
             validated = validate_block(
                 number,
@@ -188,6 +190,12 @@ class Committer:
         self._tip = record.tip
         self._time_ns = max(self._time_ns, prepared.block.time_ns)
         self._publish(prepared)
+        if prepared.due or prepared.block.state.expiries:
+            self._next_expiry = self._find_next_expiry()
+
+    def _find_next_expiry(self) -> int | None:
+        with self._snapshots.view() as snapshot:
+            return snapshot.reader.next_expiry()
 
     def _publish(self, prepared: _Prepared) -> None:
         validated = prepared.block

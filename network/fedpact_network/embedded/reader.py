@@ -51,6 +51,7 @@ _PRIVATE_FROM = select(_P.key, _P.value, _P.block, _P.position).where(
 )
 _PRIVATE_SCAN = _PRIVATE_FROM.order_by(_P.key).limit(PAGE_ROWS)
 _PRIVATE_SCAN_TO = _PRIVATE_FROM.where(_P.key < bindparam("end")).order_by(_P.key).limit(PAGE_ROWS)
+_NEXT_EXPIRY = select(func.min(_E.expires_block))
 _DUE = select(_E.expires_block, _E.namespace, _E.collection, _E.key_hash, _E.block, _E.position).where(
     _E.expires_block <= bindparam("n")
 )
@@ -151,6 +152,12 @@ class Reader:
         statement = _PRIVATE_SCAN_TO if end else _PRIVATE_SCAN
         for key, value, block, tx in self._pages(statement, start, end, ns=namespace, collection=collection):
             yield key.decode(), Row(value, Version(block, tx))
+
+    def next_expiry(self) -> int | None:
+        """Return the first block whose commit may have to remove private rows; None if there is none."""
+        with self._lock:
+            found: int | None = self._connection.execute(_NEXT_EXPIRY).scalar()
+        return found
 
     def due(self, number: int) -> list[Expiry]:
         """Return the private rows that the commit of a block may have to remove."""
