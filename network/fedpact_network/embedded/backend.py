@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fedpact.ledger import ClockNs, LedgerError
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
     from fedpact.identity import Identity
     from fedpact.wire.bundle import Bundle
     from fedpact.wire.config import ChannelConfig
+    from fedpact_network.embedded.agreed_code import Executable
     from fedpact_network.embedded.database import Site
-    from fedpact_network.embedded.endorser import Executable
     from fedpact_network.embedded.inspection import InspectedLedger
     from fedpact_network.embedded.keys import NodeKeys
     from fedpact_network.embedded.ledger import EmbeddedLedger
+    from fedpact_network.embedded.node import EmbeddedNode, NodeSettings
     from fedpact_network.embedded.store import Store
+
+    StartNode = Callable[[Store, NodeSettings], EmbeddedNode]
 
 
 class EmbeddedBackend:
@@ -74,7 +77,7 @@ class EmbeddedBackend:
             if not had_keys:
                 shutil.rmtree(site.keys, ignore_errors=True)
             raise
-        return _run(site, store, clock_ns, chaincodes)
+        return run(site, store, clock_ns, chaincodes)
 
     @classmethod
     def open(
@@ -97,7 +100,7 @@ class EmbeddedBackend:
             DATABASE_UNREACHABLE.
         """
         site = find_site(url)
-        return _run(site, _hold(site), clock_ns, chaincodes)
+        return run(site, hold(site), clock_ns, chaincodes)
 
     @classmethod
     def inspect(cls, url: str) -> InspectedLedger:
@@ -114,7 +117,7 @@ class EmbeddedBackend:
         return InspectedLedger(site.url, site.view())
 
 
-def _hold(site: Site) -> Store:
+def hold(site: Site) -> Store:
     """Take an existing database for this node alone."""
     from sqlalchemy.exc import DatabaseError
 
@@ -130,10 +133,20 @@ def _hold(site: Site) -> Store:
         raise
 
 
-def _run(
-    site: Site, store: Store, clock_ns: ClockNs, chaincodes: Mapping[str, Executable] | None
+def run(
+    site: Site,
+    store: Store,
+    clock_ns: ClockNs,
+    chaincodes: Mapping[str, Executable] | None,
+    *,
+    start: StartNode | None = None,
 ) -> EmbeddedLedger:
-    """Start a node on a database that is held; release it if that fails."""
+    """Start a node on a database that is held; release it if that fails.
+
+    Parameters
+    ----------
+    start : makes the node of the database and its settings; by default one that orders by itself.
+    """
     from sqlalchemy.exc import DatabaseError
 
     from fedpact_network.embedded.layout import LayoutError
@@ -147,8 +160,9 @@ def _run(
         chaincodes = {consortium.NAME: consortium.chaincode()}
     try:
         bundle = recover(store)
-        keys = _load_keys(site, bundle, clock_ns() / 1_000_000_000)
-        return EmbeddedLedger(site.url, EmbeddedNode(store, NodeSettings(bundle, keys, chaincodes, clock_ns)))
+        keys = _load_keys(site, bundle, clock_ns() / 1_000_000_000, orders=start is None)
+        settings = NodeSettings(bundle, keys, chaincodes, clock_ns)
+        return EmbeddedLedger(site.url, (start or EmbeddedNode)(store, settings))
     except LayoutError as error:
         store.close()
         raise LedgerError(error.code, site.url, str(error)) from error
@@ -160,7 +174,7 @@ def _run(
         raise
 
 
-def _load_keys(site: Site, bundle: Bundle, at_s: float) -> NodeKeys:
+def _load_keys(site: Site, bundle: Bundle, at_s: float, *, orders: bool) -> NodeKeys:
     """Read the node's identities, which must be valid peers and orderer of the channel at this time."""
     from fedpact_network.embedded.keys import NodeKeys
     from fedpact_network.embedded.node import check_keys
@@ -168,6 +182,8 @@ def _load_keys(site: Site, bundle: Bundle, at_s: float) -> NodeKeys:
     try:
         keys = NodeKeys.load(site.keys)
         check_keys(keys, bundle.membership(), at_s)
+        if orders and keys.orderer is None:
+            raise ValueError("there is no orderer's identity; this node follows another one")
     except ValueError as error:  # an IdentityError is one
         raise LedgerError("KEYS_UNUSABLE", site.url, f"the node's keys: {error}") from error
     return keys

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from fabric_protos.common import common_pb2
 
 from fedpact.gateway.transport import ErrorDetail
 from fedpact.identity import Identity, IdentityError
+from fedpact.validation import ChannelRules
+from fedpact.wire.definitions import LIFECYCLE
 from fedpact.wire.envelopes import Endorsement, Response, assemble, endorse_message, response_payload
 from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Member
+from fedpact.wire.policies import Policy, choose_for
 from fedpact.wire.proposals import ParsedProposal, parse_proposal
-from fedpact.wire.rwsets import encode
+from fedpact.wire.rwsets import NamespaceRwset, PrivateRwset, encode
 from fedpact.wire.simulation import Simulation
-from fedpact_chaincode.chaincode import Response as Answer
-from fedpact_chaincode.stub import Stub
+from fedpact_network.embedded.agreed_code import AgreedCode, Executed, Terms
 from fedpact_network.embedded.channel import Channel
+from fedpact_network.embedded.endorsement_needs import needed_policies
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.own_signatures import OwnSignatures
+from fedpact_network.embedded.remote_endorsers import RemoteCall, RemoteEndorsers, ask
 from fedpact_network.embedded.snapshots import Snapshot, Snapshots
 
 _NS = 1_000_000_000
 _NS_PER_MS = 1_000_000
-TIME_TOLERANCE_MS = 60_000
-_REFUSED_STATUS = 400
+TIME_WINDOW_MS = 60_000
+"""How far a proposal's time may be off the node's clock; a Fabric peer's is 15 minutes."""
 
-
-class Executable(Protocol):
-    """What can be called under a name; a `fedpact_chaincode.Chaincode` is one."""
-
-    @property
-    def version(self) -> str:
-        """Part of every endorsement."""
-
-    def invoke(self, stub: Stub, /) -> Answer:
-        """Execute the call in `stub.args`; a status of 400 or more is a refusal."""
+Keep = Callable[[str, Sequence[PrivateRwset], int], None]
+"""Puts private write sets on the disk: transaction id, write sets, number of blocks there are."""
 
 
 class Endorser:
@@ -46,30 +41,37 @@ class Endorser:
     ----------
     channel : whose rules hold.
     peers : MSP identifier -> the peer's identity.
-    chaincodes : what can be called, by name.
+    code : what can be called.
     snapshots : the committed state.
     own : remembers the signatures made here.
     clock_ns : the node's clock.
+    keep : puts private write sets on the disk, before the endorsement leaves.
+    window_ms : how far a proposal's time may be off the clock.
+    remote : asks peers of organisations that this node does not play; None: there are none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (its parts, each named at the call)
         self,
         channel: Channel,
         *,
         peers: Mapping[str, Identity],
-        chaincodes: Mapping[str, Executable],
+        code: AgreedCode,
         snapshots: Snapshots,
         own: OwnSignatures,
         clock_ns: Callable[[], int],
+        keep: Keep,
+        window_ms: int = TIME_WINDOW_MS,
+        remote: RemoteEndorsers | None = None,
     ) -> None:
         self._channel = channel
         self._peers = dict(sorted(peers.items()))
-        self._chaincodes = chaincodes
+        self._code = code
         self._snapshots = snapshots
         self._own = own
         self._clock_ns = clock_ns
-        self._chosen: dict[str, list[str]] = {}
-        channel.on_renewal(lambda _: self._chosen.clear())
+        self._keep = keep
+        self._window_ms = window_ms
+        self._remote = remote
 
     def evaluate(self, proposal_bytes: bytes, signature: bytes) -> Response:
         """Execute a proposal and forget what it wrote.
@@ -77,22 +79,25 @@ class Endorser:
         Raises
         ------
         Refusal
-            MALFORMED, UNKNOWN_CHANNEL, ACCESS_DENIED, CLOCK_OFF, UNKNOWN_CHAINCODE, CONTRACT_REFUSED.
+            MALFORMED, UNKNOWN_CHANNEL, ACCESS_DENIED, CLOCK_OFF, UNKNOWN_CHAINCODE, NOT_DEFINED,
+            OTHER_CODE_AGREED, CONTRACT_REFUSED.
         """
-        proposal, _ = self._admit(proposal_bytes, signature)
+        rules = self._channel.rules
+        proposal, member = self._admit(rules, proposal_bytes, signature)
         with self._snapshots.view() as snapshot:
-            return self._execute(snapshot, proposal)[1]
+            return self._execute(rules, snapshot, proposal, (self._first(member),)).response
 
     def endorse(
         self, proposal_bytes: bytes, signature: bytes, organisations: Collection[str] = ()
     ) -> common_pb2.Envelope:
-        """Execute a proposal and sign the result for the organisations that the policy needs.
+        """Execute a proposal and sign the result for the organisations that its policies need.
 
         Parameters
         ----------
         proposal_bytes : serialised `protos.Proposal`.
         signature : its creator's.
-        organisations : those to endorse for; empty: the smallest set, the creator's own first.
+        organisations : those to endorse for; empty: the smallest set that satisfies the policies of all that
+            the result writes, the creator's own organisation first.
 
         Returns
         -------
@@ -102,32 +107,47 @@ class Endorser:
         Raises
         ------
         Refusal
-            As `evaluate`, and DUPLICATE, NO_ENDORSERS, TOO_LARGE.
+            As `evaluate`, and DUPLICATE, NO_ENDORSERS, RESULTS_DIFFER, TOO_LARGE, OVERLOADED.
         """
-        proposal, member = self._admit(proposal_bytes, signature)
-        peers = self._choose(member, organisations)
+        rules = self._channel.rules
+        proposal, member = self._admit(rules, proposal_bytes, signature)
+        named = tuple(sorted(set(organisations)))
+        self._check_named(named)
+        first, chosen = self._first(member), named
+        policies: tuple[Policy, ...] = ()
         with self._snapshots.view() as snapshot:
             if snapshot.place(proposal.transaction_id) is not None:
                 text = f"duplicate transaction found [{proposal.transaction_id}]"
                 raise Refusal(RefusalCode.DUPLICATE, text, self.answers(text))
-            simulation, response = self._execute(snapshot, proposal)
-            rwset = simulation.rwset()
-        try:
-            results = encode([rwset])
-        except WireError as error:
-            raise Refusal(RefusalCode.MALFORMED, str(error)) from error
-        version = self._chaincodes[proposal.chaincode].version
-        prp = response_payload(proposal, results, response, event=simulation.event, version=version)
-        envelope = assemble(proposal, prp, [self._sign(peer, prp) for peer in peers])
-        limit = self._channel.bundle.batch.absolute_max_bytes
-        if envelope.ByteSize() > limit:
-            text = f"the transaction is larger than {limit} bytes"
-            raise Refusal(RefusalCode.TOO_LARGE, text, self.answers(text))
-        return envelope
+            acting = self._played(named) or (first,)
+            executed = self._execute(rules, snapshot, proposal, acting)
+            rwset = executed.simulation.rwset()
+            if not named:
+                policies, chosen = self._choose(rules, snapshot, executed.terms, rwset, first)
+                if proposal.chaincode == LIFECYCLE and self._played(chosen) != acting:
+                    # What is approved depends on who signs.
+                    executed = self._execute(rules, snapshot, proposal, self._played(chosen))
+                    rwset = executed.simulation.rwset()
+            height = snapshot.height
+        prp = _response_payload(proposal, executed, rwset)
+        self._keep_private(executed.simulation, height)
+        played = self._played(chosen)
+        endorsements = [self._sign(self._peers[mspid], prp) for mspid in played]
+        missing = tuple([mspid for mspid in chosen if mspid not in self._peers])
+        if missing:
+            call = RemoteCall(proposal_bytes, signature, missing, policies, played, prp)
+            endorsements += ask(self._remote, call)
+        return self._assembled(proposal, prp, endorsements)
 
-    def _admit(self, proposal_bytes: bytes, signature: bytes) -> tuple[ParsedProposal, Member]:
+    def answers(self, text: str) -> tuple[ErrorDetail, ...]:
+        """Give a refusal as the answer of the first peer."""
+        mspid, peer = next(iter(self._peers.items()))
+        return (ErrorDetail(peer.name, mspid, text),)
+
+    def _admit(
+        self, rules: ChannelRules, proposal_bytes: bytes, signature: bytes
+    ) -> tuple[ParsedProposal, Member]:
         """Check everything about a proposal that needs no state."""
-        rules = self._channel.rules
         try:
             proposal = parse_proposal(proposal_bytes)
         except WireError as error:
@@ -142,41 +162,69 @@ class Endorser:
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
         off_ms = abs(proposal.timestamp_ns - now_ns) // _NS_PER_MS
-        if off_ms > TIME_TOLERANCE_MS:
-            text = f"the proposal's time is off by {off_ms} ms, at most {TIME_TOLERANCE_MS} are allowed"
+        if off_ms > self._window_ms:
+            text = f"the proposal's time is off by {off_ms} ms, at most {self._window_ms} are allowed"
             raise Refusal(RefusalCode.CLOCK_OFF, text, self.answers(text))
-        if proposal.chaincode not in self._chaincodes:
-            text = f"chaincode {proposal.chaincode[:128]} not found"
-            raise Refusal(RefusalCode.UNKNOWN_CHAINCODE, text, self.answers(text))
         return proposal, member
 
-    def _execute(self, snapshot: Snapshot, proposal: ParsedProposal) -> tuple[Simulation, Response]:
-        simulation = Simulation(snapshot, proposal, proposal.transient)
-        answer = self._chaincodes[proposal.chaincode].invoke(simulation)
-        response = Response(answer.status, answer.message, answer.payload)
-        if response.status >= _REFUSED_STATUS:
-            text = f"chaincode response {response.status}, {response.message}"
-            raise Refusal(RefusalCode.CONTRACT_REFUSED, text, self.answers(text))
-        return simulation, response
+    def _execute(
+        self, rules: ChannelRules, snapshot: Snapshot, proposal: ParsedProposal, acting: Sequence[str]
+    ) -> Executed:
+        try:
+            return self._code.execute(rules, snapshot, proposal, acting, self._clock_ns() / _NS)
+        except Refusal as refusal:
+            raise Refusal(refusal.code, refusal.message, self.answers(refusal.message)) from refusal
 
-    def _choose(self, member: Member, organisations: Collection[str]) -> list[Identity]:
-        if organisations:
-            chosen = sorted(set(organisations))
-            missing = [mspid for mspid in chosen if mspid not in self._peers]
-        else:
-            chosen = self._smallest(member.mspid)
-            missing = [] if chosen else ["enough organisations"]
-        if missing:
+    def _first(self, member: Member) -> str:
+        """Return the organisation whose peer is asked first: the caller's own, if it is played here."""
+        return member.mspid if member.mspid in self._peers else next(iter(self._peers))
+
+    def _played(self, organisations: Sequence[str]) -> tuple[str, ...]:
+        return tuple([mspid for mspid in organisations if mspid in self._peers])
+
+    def _check_named(self, organisations: Sequence[str]) -> None:
+        missing = [mspid for mspid in organisations if mspid not in self._peers]
+        if missing and self._remote is None:
             raise Refusal(RefusalCode.NO_ENDORSERS, f"this node has no peers of {', '.join(missing)[:200]}")
-        return [self._peers[mspid] for mspid in chosen]
 
-    def _smallest(self, first: str) -> list[str]:
-        """Return the smallest set of served organisations that satisfies the policy, `first` if possible."""
-        chosen = self._chosen.get(first)
+    def _choose(
+        self, rules: ChannelRules, snapshot: Snapshot, terms: Terms, rwset: NamespaceRwset, first: str
+    ) -> tuple[tuple[Policy, ...], tuple[str, ...]]:
+        """Return what endorsements must satisfy, and the smallest set of organisations that does."""
+        policies = needed_policies(rwset, terms.definition, rules.bundle, snapshot)
+        usual = policies == (terms.definition.endorsement,)
+        chosen = terms.chosen.get(first) if usual else None
         if chosen is None:
-            preferred = sorted(self._peers, key=lambda mspid: (mspid != first, mspid))
-            chosen = self._chosen[first] = list(self._channel.rules.endorsement.choose(preferred) or ())
-        return chosen
+            known = [mspid for mspid in self._peers if rules.bundle.organisation(mspid) is not None]
+            if self._remote is not None:
+                known += [mspid for mspid in rules.bundle.mspids if mspid not in self._peers]
+            preferred = sorted(known, key=lambda mspid: mspid != first)
+            chosen = choose_for(policies, preferred)
+            if chosen is None:
+                wanted = " and ".join(policy.text for policy in policies)
+                raise Refusal(RefusalCode.NO_ENDORSERS, f"this node has not enough peers for {wanted[:500]}")
+            if usual:
+                terms.chosen[first] = chosen
+        return policies, chosen
+
+    def _keep_private(self, simulation: Simulation, height: int) -> None:
+        private = simulation.private_rwsets()
+        if not private:
+            return
+        try:
+            self._keep(simulation.tx_id, private, height)
+        except WireError as error:
+            raise Refusal(RefusalCode.MALFORMED, str(error)) from error
+
+    def _assembled(
+        self, proposal: ParsedProposal, prp: bytes, endorsements: Sequence[Endorsement]
+    ) -> common_pb2.Envelope:
+        envelope = assemble(proposal, prp, endorsements)
+        limit = self._channel.bundle.batch.absolute_max_bytes
+        if envelope.ByteSize() > limit:
+            text = f"the transaction is larger than {limit} bytes"
+            raise Refusal(RefusalCode.TOO_LARGE, text, self.answers(text))
+        return envelope
 
     def _sign(self, peer: Identity, prp: bytes) -> Endorsement:
         message = endorse_message(prp, peer.creator)
@@ -184,7 +232,11 @@ class Endorser:
         self._own.remember(peer.creator, message, signature)
         return Endorsement(peer.creator, signature)
 
-    def answers(self, text: str) -> tuple[ErrorDetail, ...]:
-        """Give a refusal as the answer of the first peer."""
-        mspid, peer = next(iter(self._peers.items()))
-        return (ErrorDetail(peer.name, mspid, text),)
+
+def _response_payload(proposal: ParsedProposal, executed: Executed, rwset: NamespaceRwset) -> bytes:
+    simulation, response, terms = executed
+    try:
+        results = encode([rwset])
+    except WireError as error:
+        raise Refusal(RefusalCode.MALFORMED, str(error)) from error
+    return response_payload(proposal, results, response, event=simulation.event, version=terms.version)

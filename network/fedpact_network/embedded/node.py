@@ -18,22 +18,27 @@ from dataclasses import dataclass, field
 from fabric_protos.common import common_pb2
 
 from fedpact.identity import IdentityCode, IdentityError
+from fedpact.validation import BlockError
 from fedpact.wire.bundle import Bundle
 from fedpact.wire.commits import ValidationCode
+from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Membership
+from fedpact_network.embedded.agreed_code import AgreedCode, Executable
 from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.committer import Committer
-from fedpact_network.embedded.endorser import Endorser, Executable
+from fedpact_network.embedded.endorser import TIME_WINDOW_MS, Endorser
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
 from fedpact_network.embedded.keys import NodeKeys
 from fedpact_network.embedded.notifier import Notifier, Outcome
 from fedpact_network.embedded.orderer import Orderer, Sequencer
 from fedpact_network.embedded.own_signatures import OwnSignatures
 from fedpact_network.embedded.private_commit import PrivateData, PrivateSource
+from fedpact_network.embedded.remote_endorsers import RemoteEndorsers
 from fedpact_network.embedded.snapshots import Snapshots
 from fedpact_network.embedded.state_cache import StateCache
 from fedpact_network.embedded.store import Store
 from fedpact_network.embedded.submission import Submission
+from fedpact_network.embedded.transient_store import TransientStore
 from fedpact_network.embedded.validator import Validator
 
 log = logging.getLogger(__name__)
@@ -52,7 +57,10 @@ class NodeSettings:
     keys : whom the node plays.
     chaincodes : what can be called, by name.
     clock_ns : nanoseconds since 1970.
-    private : where the committer finds the content of private data; nowhere by default.
+    private : where the committer finds private data that were not endorsed here; nowhere by default.
+    require_definitions : whether chaincodes are refused (NOT_DEFINED) that the members have not agreed on.
+    window_ms : how far a proposal's time may be off the node's clock, milliseconds.
+    remote : asks peers of organisations that this node does not play for endorsements; None: there are none.
     """
 
     bundle: Bundle
@@ -60,6 +68,9 @@ class NodeSettings:
     chaincodes: Mapping[str, Executable]
     clock_ns: Callable[[], int]
     private: PrivateSource = field(default=lambda _: ())
+    require_definitions: bool = False
+    window_ms: int = TIME_WINDOW_MS
+    remote: RemoteEndorsers | None = None
 
 
 class EmbeddedNode:
@@ -84,7 +95,7 @@ class EmbeddedNode:
     Raises
     ------
     ValueError
-        If a key of the node is no valid peer or orderer of the channel.
+        If a key of the node is no valid peer or orderer of the channel, or nobody orders.
     """
 
     def __init__(self, store: Store, settings: NodeSettings, *, orderer: Orderer | None = None) -> None:
@@ -97,13 +108,18 @@ class EmbeddedNode:
         check_keys(keys, self.membership, self.now_s)
         self.snapshots = Snapshots(store, StateCache())
         self.notifier = Notifier(self.snapshots.height)
+        self._transient = TransientStore(store.connection())
+        self.notifier.add(self._transient)
         self.endorser = Endorser(
             self.channel,
             peers=keys.peers,
-            chaincodes=settings.chaincodes,
+            code=AgreedCode(settings.chaincodes, required=settings.require_definitions),
             snapshots=self.snapshots,
             own=own,
             clock_ns=settings.clock_ns,
+            keep=self._transient.keep,
+            window_ms=settings.window_ms,
+            remote=settings.remote,
         )
         self._validator = Validator(self.channel, own)
         self._committer = Committer(
@@ -112,7 +128,7 @@ class EmbeddedNode:
             self.channel,
             self._validator,
             self.notifier,
-            PrivateData(keys.peers, settings.private),
+            PrivateData(keys.peers, lambda tx_id: (*self._transient.find(tx_id), *settings.private(tx_id))),
         )
         self.organisations = tuple(sorted(keys.peers))
         self.chaincodes = frozenset(settings.chaincodes)
@@ -206,17 +222,26 @@ class EmbeddedNode:
         self.notifier.stop(_STOPPED)
         self._validator.close()
         self.snapshots.close()
+        self._transient.close()
         self._store.close()
 
     def _sequencer(self) -> Sequencer:
+        if self._signer is None:
+            raise ValueError("this node has no orderer's identity: it follows another node")
         sequencer = Sequencer(self.channel.bundle.batch)
         self.channel.on_renewal(lambda bundle: sequencer.renew(bundle.batch))
         return sequencer
 
-    def _deliver(self, batch: Sequence[Submission]) -> None:
+    def _deliver(self, block: Sequence[Submission] | bytes) -> None:
         begun_s = time.perf_counter()
         try:
-            self._committer.commit(batch, self._signer)
+            if isinstance(block, bytes):
+                self._committer.append(block)
+            elif self._signer is not None:
+                self._committer.commit(block, self._signer)
+        except (BlockError, WireError) as error:
+            self.notifier.stop(f"a block that another node cut does not verify: {error}")
+            raise
         except Exception:
             self.notifier.stop("the node's database failed; nothing more is committed")
             raise
@@ -260,7 +285,8 @@ def check_keys(keys: NodeKeys, membership: Membership, at_s: float) -> None:
     ValueError
         Naming the identity.
     """
-    for ou, identities in (("peer", tuple(keys.peers.values())), ("orderer", (keys.orderer,))):
+    orderers = () if keys.orderer is None else (keys.orderer,)
+    for ou, identities in (("peer", tuple(keys.peers.values())), ("orderer", orderers)):
         for identity in identities:
             try:
                 member = membership.identify(identity.creator, at_s)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from fedpact.validation import Expiry
 from fedpact_network.embedded import layout
@@ -110,6 +110,10 @@ class Store:
     def reader(self) -> Reader:
         """Open another reader."""
         return Reader(self._database.connect(snapshot=True))
+
+    def connection(self) -> Connection:
+        """Open another connection for writing what no block changes."""
+        return self._database.connect()
 
     def when_lost(self, tell: Callable[[], None]) -> None:
         """Have somebody told, once and from another thread, that the database is not this node's any more."""
