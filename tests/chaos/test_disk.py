@@ -2,21 +2,12 @@
 
 import errno
 import os
-import random
 import threading
-import time
 
 import pytest
 from tests.chaos.faulty_disk import FaultyDisk, compiled
-from tests.chaos.founding import CHANNEL, CurrentNode, found
-from tests.chaos.kills import clients, serve, wait_for_clients
-from tests.chaos.node_life import NodeLife
-from tests.chaos.referee import Referee
-
-from fedpact.gateway.client import Gateway
-from fedpact.gateway.connection import Deadlines, Retries
-from fedpact.gateway.errors import GatewayError
-from fedpact.testing import probe
+from tests.chaos.kills import serve
+from tests.chaos.under_load import UnderLoad
 
 ROUNDS = int(os.environ.get("FEDPACT_CHAOS_ROUNDS", "1"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -27,68 +18,13 @@ def library(tmp_path_factory):
     return compiled(tmp_path_factory.mktemp("faults"))
 
 
-class Run:
-    """A node on a faulty disk, its clients and their referee."""
+class Run(UnderLoad):
+    """A node on a faulty disk."""
 
     def __init__(self, folder, library, seed):
-        self.place = found(folder)
+        super().__init__(folder, seed)
         self.disk = FaultyDisk(self.place, library)
-        self.referee = Referee(self.place)
-        self.rng = random.Random(seed)
-        self.seed = seed
-
-    def life(self, checkpoint_bytes=0):
-        """Start the node; by default its log is folded in often or seldom, so that both ways fail."""
-        size = checkpoint_bytes or self.rng.choice((64 << 10, 8 << 20))
-        return NodeLife(self.place, checkpoint_bytes=size, env=self.disk.env)
-
-    def clients(self):
-        return clients(self.place, self.seed, processes=1, threads=3)
-
-    def some_are_acknowledged(self, number=15):
-        self.referee.account.read()
-        enough = len(self.referee.account.valid) + number
-
-        def reached():
-            self.referee.account.read()
-            return len(self.referee.account.valid) >= enough
-
-        self.until(reached)
-
-    def until(self, condition, timeout_s=60):
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            threading.Event().wait(0.01)
-
-    def submit_status(self):
-        """The status that a client gets who submits now; OK if it works."""
-        node = CurrentNode(self.place)
-        gateway = Gateway(
-            node,
-            self.place.alice,
-            channel_id=CHANNEL,
-            chaincode=probe.NAME,
-            deadlines=Deadlines(endorse_s=10, submit_s=10, commit_s=10),
-            retries=Retries(resends=0),
-        )
-        try:
-            gateway.submit("cells:write", b'{"shelf":"other","place":"p","text":"x"}')
-        except GatewayError as error:
-            return error.status
-        finally:
-            node.close()
-        return "OK"
-
-    def finish(self):
-        """Let the clients resolve what is open on a disk that works, and check everything."""
-        with self.life() as life:
-            serve(self.place, life)
-            self.some_are_acknowledged()
-            self.place.stop_clients()
-            wait_for_clients(self.place)
-            assert life.close() == ["CLOSED"]
-        return self.referee.at_the_end()
+        self.env = self.disk.env
 
 
 NEVER = 1 << 30
@@ -109,17 +45,17 @@ def test_a_node_whose_disk_fails_stops_and_has_acknowledged_nothing_wrong(folder
         with run.life() as life:
             serve(run.place, life)
             run.some_are_acknowledged()
+            prepared = run.prepared()
             getattr(run.disk, method)(error, after=run.rng.randrange(40))
             run.until(lambda: run.disk.failures)
-            run.until(lambda: run.submit_status() == "UNAVAILABLE")
-            assert run.submit_status() == "UNAVAILABLE"  # it stays stopped
+            run.stops_serving(prepared)
             assert life.process.poll() is None
         assert "the node stops" in (folder / "node.log").read_text()
         with run.life() as life:  # the disk is still bad: no node, or one that commits nothing
             said = life.answer()
             if said[0] == "READY":
                 run.place.move_to(said[1])
-                run.until(lambda: run.submit_status() == "UNAVAILABLE")
+                run.stops_serving(prepared)
             else:
                 assert said[0] == "REFUSED"
                 assert life.process.wait(20) == 3
@@ -154,9 +90,10 @@ def test_what_a_failed_flush_left_behind_is_flushed_before_it_is_acknowledged(fo
         with run.life(NEVER) as life:
             serve(run.place, life)
             run.some_are_acknowledged()
+            prepared = run.prepared()
             run.disk.fail_flushes(errno.EIO, after=run.rng.randrange(20))
             run.until(lambda: run.disk.failures)
-            run.until(lambda: run.submit_status() == "UNAVAILABLE")
+            run.stops_serving(prepared)
         run.disk.heal(lost=True)
         with run.life(NEVER) as life:
             serve(run.place, life)
