@@ -14,10 +14,11 @@ from fedpact.ledger import HistoryRow, Ledger, Placement, StateRow
 from fedpact.testing import Capability, Channel, LedgerSuite, Stage, play
 from fedpact.testing.channels import Rules
 from fedpact.testing.script import GOLDEN
+from fedpact.validation import block
+from fedpact.validation.endorsement import EndorsementPolicies
 from fedpact.wire.commits import ValidationCode
 from fedpact_network.embedded import endorser
 from fedpact_network.embedded.backend import EmbeddedBackend
-from fedpact_network.embedded.conflicts import BlockState
 from fedpact_network.embedded.ledger import EmbeddedLedger
 from fedpact_network.embedded.submission import Submission
 from fedpact_network.embedded.validator import Validator
@@ -67,14 +68,14 @@ def of_the_chain(ledger: EmbeddedLedger, block: int) -> str:
     return f"{state_hash_at(ledger, block)}-{block}"
 
 
-def trusting(validator: Validator, submission: Submission, **_: object) -> None:
+def trusting(validator: Validator, submission: Submission, *_: object) -> None:
     submission.authentic = True
 
 
 locate, state, history = EmbeddedLedger.locate, EmbeddedLedger.state, EmbeddedLedger.history
 state_hash_at = EmbeddedLedger.state_hash_at
-UNCHECKED = (BlockState, "check", lambda *_: ValidationCode.VALID)
-UNENDORSED = (Validator, "_endorsed", lambda *_: True)
+UNCHECKED = (block, "conflict", lambda *_: ValidationCode.VALID)
+UNENDORSED = (EndorsementPolicies, "judge", lambda *_: ValidationCode.VALID)
 UNVERIFIED = (Validator, "authenticate", trusting)
 TIMELESS = (endorser, "_NS_PER_MS", 10**12)
 MISPLACED = (EmbeddedLedger, "locate", misplaced)
