@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
+from functools import partial
 
 from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
@@ -66,10 +67,11 @@ class BlockServices:
     ) -> AsyncGenerator[bytes, None]:
         """`common.Envelope`s -> `DeliverResponse`s; after SUCCESS the next request is answered."""
         certificate = certificate_hash(context) if self._bound else None
+        begin = partial(self._handler.delivery, kind, certificate_hash=certificate)
         self._metrics.opened.inc()
         try:
             async for envelope in requests:
-                feed = self._handler.delivery(kind, envelope, certificate)
+                feed = await self._workers.run(begin, envelope)
                 count = self._metrics.of(kind)
                 count.received()
                 async for reply in self._read(feed):

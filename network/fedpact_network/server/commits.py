@@ -28,6 +28,7 @@ class Commits:
     ----------
     height : number of blocks there are.
     waiting : how many tasks wait for a transaction.
+    over : set once nothing will be committed any more.
     """
 
     def __init__(self, node: EmbeddedNode, loop: asyncio.AbstractEventLoop) -> None:
@@ -38,6 +39,7 @@ class Commits:
         self._stopped = ""
         self._ended = False
         self.waiting = 0
+        self.over = asyncio.Event()
         self.height = node.notifier.height
         node.notifier.add(self)
         self.height = max(self.height, node.notifier.height)
@@ -120,6 +122,7 @@ class Commits:
 
     def _stop(self, reason: str) -> None:
         self._stopped = self._stopped or reason
+        self.over.set()
         refusal = Refusal(RefusalCode.STOPPED, self._stopped)
         for waiting in self._transactions.values():
             self._refuse(waiting, refusal)

@@ -133,8 +133,10 @@ class NodeServer:
             await server.start()
             self._started.set()
             log.info("serving channel %s at %s", self._ledger.channel_id, self.address)
-            await self._stopping.wait()
+            ends = [asyncio.create_task(event.wait()) for event in (self._stopping, services.commits.over)]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             await healthy.enter_graceful_shutdown()
+            await ends[0]
             await self._end(server, services)
             log.info("served channel %s at %s until now", self._ledger.channel_id, self.address)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.error
 import urllib.request
 
@@ -195,3 +196,10 @@ def test_a_node_that_commits_no_more_is_not_healthy(site):
         fetch(server, "/healthz")
     assert caught.value.code == 503
     caught.value.close()
+    stub = health_pb2_grpc.HealthStub(site.caller(server).channel)
+    for _ in range(500):
+        answer = stub.Check(health_pb2.HealthCheckRequest(service="gateway.Gateway"), timeout=10)
+        if answer.status == health_pb2.HealthCheckResponse.NOT_SERVING:
+            break
+        threading.Event().wait(0.01)
+    assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
