@@ -95,7 +95,8 @@ class EmbeddedNode:
     Raises
     ------
     ValueError
-        If a key of the node is no valid peer or orderer of the channel, or nobody orders.
+        If nobody orders, or a key of a node that orders is no valid peer or orderer of the channel. The keys
+        of others may become valid with a block still to come.
     """
 
     def __init__(self, store: Store, settings: NodeSettings, *, orderer: Orderer | None = None) -> None:
@@ -105,7 +106,8 @@ class EmbeddedNode:
         self._clock_ns = settings.clock_ns
         self._process = os.getpid()
         self._closed = False
-        check_keys(keys, self.membership, self.now_s)
+        if orderer is None:
+            check_keys(keys, self.membership, self.now_s)
         self.snapshots = Snapshots(store, StateCache())
         self.notifier = Notifier(self.snapshots.height)
         self._transient = TransientStore(store.connection())

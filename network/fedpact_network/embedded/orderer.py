@@ -20,7 +20,7 @@ from fedpact_network.embedded.submission import Submission
 log = logging.getLogger(__name__)
 
 Deliver = Callable[[Sequence[Submission] | bytes], None]
-"""The block stage: cuts and commits a block of a batch, or commits one, serialised, that was cut elsewhere."""
+"""The block stage: cuts and commits a block of a batch, or commits a serialised one that was cut elsewhere."""
 
 _MAX_WAITING = 20_000
 _MAX_WAITING_BYTES = 256 << 20
