@@ -20,7 +20,7 @@ from fedpact_network.embedded.submission import Submission
 log = logging.getLogger(__name__)
 
 Deliver = Callable[[Sequence[Submission] | bytes], None]
-"""The block stage: cuts and commits a block of a batch, or commits a serialised one that was cut elsewhere."""
+"""The block stage: cuts and commits a block of a batch, or commits one, serialised, of another node."""
 
 _MAX_WAITING = 20_000
 _MAX_WAITING_BYTES = 256 << 20
@@ -77,14 +77,14 @@ class Sequencer:
                 raise Refusal(RefusalCode.STOPPED, "the node has stopped")
             waiting = self._held.get(submission.tx_id)
             if waiting is not None:
-                if waiting.envelope == submission.envelope:
+                if waiting.received == submission.received:
                     return
                 raise Refusal(RefusalCode.DUPLICATE, "another envelope with this transaction id is waiting")
             if len(self._batcher) >= _MAX_WAITING or self._batcher.size_bytes >= _MAX_WAITING_BYTES:
                 raise Refusal(RefusalCode.OVERLOADED, "too many transactions are waiting")
             now_s = time.monotonic()
             idle = not self._batcher
-            self._batcher.add(submission, len(submission.envelope), now_s)
+            self._batcher.add(submission, len(submission.envelope), now_s, alone=submission.alone)
             self._held[submission.tx_id] = submission
             if self._sleeping and (idle or self._batcher.wait_s(now_s) == 0):
                 self._sleeping = False

@@ -1,0 +1,235 @@
+"""An orderer elsewhere: envelopes go to its `Broadcast`, blocks come from its `Deliver`.
+
+The blocks that come are appended by the node's own block stage, which verifies everything about them. Where
+one does not verify, this node stops; what it has stored is as before.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import grpc
+from fabric_protos.common import common_pb2
+from fabric_protos.orderer import ab_pb2
+from google.protobuf.message import DecodeError
+
+from fedpact.gateway.addresses import GrpcAddress
+from fedpact.gateway.grpc_channel import failure
+from fedpact.gateway.transport import ErrorDetail
+from fedpact.wire.errors import WireError
+from fedpact.wire.rwsets import PrivateRwset, decode_private
+from fedpact_network.embedded.errors import Refusal, RefusalCode
+from fedpact_network.embedded.orderer import Deliver
+from fedpact_network.embedded.submission import Submission
+from fedpact_network.peering.block_source import BlockSource, Delivered
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 3
+"""How often every address is tried with one envelope."""
+
+ATTEMPT_S = 5.0
+"""Longest wait for one address."""
+
+_WAIT_S = 0.1
+_METHOD = "/orderer.AtomicBroadcast/Broadcast"
+_HELD_S = 60.0
+_MAX_HELD = 20_000
+_NO_ORDERER = "no orderer takes transactions"
+_CODES: Mapping[int, RefusalCode] = {
+    common_pb2.BAD_REQUEST: RefusalCode.MALFORMED,
+    common_pb2.FORBIDDEN: RefusalCode.ACCESS_DENIED,
+    common_pb2.NOT_FOUND: RefusalCode.UNKNOWN_CHANNEL,
+    common_pb2.REQUEST_ENTITY_TOO_LARGE: RefusalCode.TOO_LARGE,
+}
+
+
+class _Held(NamedTuple):
+    tx_id: str
+    since_s: float
+
+
+class Broadcaster:
+    """Hands envelopes to orderers.
+
+    Parameters
+    ----------
+    orderers : their addresses, and how they are trusted.
+    """
+
+    def __init__(self, orderers: GrpcAddress) -> None:
+        self._addresses = orderers.addresses
+        self._channels = [orderers.settings.open(address) for address in self._addresses]
+        self._first = 0
+        self._closed = threading.Event()
+
+    def send(self, envelope: bytes) -> None:
+        """Have an envelope ordered. The same one is sent again where an answer is missing: that is harmless.
+
+        Raises
+        ------
+        Refusal
+            What the orderer refuses with; OVERLOADED where none answers or none takes it now.
+        """
+        answers: list[ErrorDetail] = []
+        for attempt in range(ROUNDS):
+            answers.clear()
+            for step in range(len(self._channels)):
+                index = (self._first + step) % len(self._channels)
+                missing = self._try(index, envelope)
+                if missing is None:
+                    self._first = index
+                    return
+                answers.append(ErrorDetail(self._addresses[index], "", missing))
+            if self._closed.wait(_WAIT_S * 2**attempt):
+                raise Refusal(RefusalCode.STOPPED, "the node has stopped")
+        raise Refusal(RefusalCode.OVERLOADED, _NO_ORDERER, tuple(answers))
+
+    def close(self) -> None:
+        """Cut the connections."""
+        self._closed.set()
+        for channel in self._channels:
+            channel.close()
+
+    def _try(self, index: int, envelope: bytes) -> str | None:
+        """Send an envelope; return why it is worth another attempt, None where it was taken."""
+        try:
+            call = self._channels[index].stream_stream(_METHOD)(iter((envelope,)), timeout=ATTEMPT_S)
+            reply = ab_pb2.BroadcastResponse.FromString(next(call))
+            call.cancel()
+        except grpc.RpcError as error:
+            return failure(error, self._addresses[index], closed=self._closed.is_set()).message
+        except StopIteration:
+            return "no answer"
+        except ValueError as error:
+            raise Refusal(RefusalCode.STOPPED, "the node has stopped") from error
+        if reply.status == common_pb2.SUCCESS:
+            return None
+        code = _CODES.get(reply.status)
+        if code is not None:
+            raise Refusal(code, reply.info)
+        return f"{common_pb2.Status.Name(reply.status)}: {reply.info}"
+
+
+class RemoteOrderer:
+    """An `Orderer` that is another node.
+
+    Parameters
+    ----------
+    broadcaster : takes envelopes there.
+    source : brings blocks from there.
+    height : number of blocks that this node has.
+
+    Attributes
+    ----------
+    failure : why no block is taken any more; empty as long as they are.
+    """
+
+    def __init__(self, broadcaster: Broadcaster, source: BlockSource, height: int) -> None:
+        self._broadcaster = broadcaster
+        self._source = source
+        self._height = height
+        self._lock = threading.Lock()
+        self._held: dict[bytes, _Held] = {}
+        self._ids: dict[str, bytes] = {}
+        self._private: Mapping[str, tuple[PrivateRwset, ...]] = {}
+        self._thread: threading.Thread | None = None
+        self.failure = ""
+
+    def start(self, deliver: Deliver) -> None:
+        """Start the thread that takes blocks."""
+        self._thread = threading.Thread(target=self._run, args=(deliver,), name="block stage", daemon=True)
+        self._thread.start()
+
+    def submit(self, submission: Submission) -> None:
+        """Have an envelope ordered elsewhere.
+
+        Raises
+        ------
+        Refusal
+            As `Broadcaster.send`; DUPLICATE where another envelope with this id was sent from here.
+        """
+        if self.failure:
+            raise Refusal(RefusalCode.STOPPED, self.failure)
+        envelope, tx_id = submission.envelope, submission.tx_id
+        with self._lock:
+            waiting = self._ids.get(tx_id) if tx_id and self.holds(tx_id) else None
+            if waiting is not None and waiting != envelope:
+                raise Refusal(RefusalCode.DUPLICATE, "another envelope with this transaction id is waiting")
+            if tx_id:  # before it is sent: its block may be here before the answer
+                self._hold(envelope, tx_id)
+        try:
+            self._broadcaster.send(envelope)
+        except Refusal as refusal:
+            if waiting is None and refusal.code is not RefusalCode.OVERLOADED:  # else it may have been taken
+                with self._lock:
+                    self._drop(envelope)
+            raise
+
+    def holds(self, tx_id: str) -> bool:
+        """Whether an envelope was sent lately and its block is not committed here yet."""
+        held = self._held.get(self._ids.get(tx_id, b""))
+        return held is not None and time.monotonic() - held.since_s < _HELD_S
+
+    def private(self, tx_id: str) -> tuple[PrivateRwset, ...]:
+        """Return the private data that came with the block that is being taken; a `PrivateSource`."""
+        return self._private.get(tx_id, ())
+
+    def close(self) -> None:
+        """Take no more blocks and end the thread; more than once is allowed."""
+        self._source.close()
+        self._broadcaster.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self, deliver: Deliver) -> None:
+        try:
+            for delivered in self._source.blocks(self._height):
+                self._private = private_by_transaction(delivered)
+                deliver(delivered.data)
+                self._height += 1
+                self._committed(delivered.data)
+        except Exception as error:
+            self.failure = f"{type(error).__name__}: {error}"[:500]
+            log.exception("block %d from elsewhere cannot be appended; the node stops", self._height)
+
+    def _committed(self, data: bytes) -> None:
+        if self._held:
+            envelopes = common_pb2.Block.FromString(data).data.data
+            with self._lock:
+                for envelope in envelopes:
+                    self._drop(envelope)
+
+    def _hold(self, envelope: bytes, tx_id: str) -> None:
+        self._held[envelope] = _Held(tx_id, time.monotonic())
+        self._ids[tx_id] = envelope
+        while len(self._held) > _MAX_HELD:
+            self._drop(next(iter(self._held)))
+
+    def _drop(self, envelope: bytes) -> None:
+        held = self._held.pop(envelope, None)
+        if held is not None and self._ids.get(held.tx_id) == envelope:
+            del self._ids[held.tx_id]
+
+
+def private_by_transaction(delivered: Delivered) -> Mapping[str, tuple[PrivateRwset, ...]]:
+    """Return the private data that came with a block by transaction id; nothing about them is verified."""
+    if not delivered.private:
+        return {}
+    envelopes = common_pb2.Block.FromString(delivered.data).data.data
+    found = {}
+    for position, content in delivered.private.items():
+        if position < len(envelopes):
+            try:
+                payload = common_pb2.Payload.FromString(
+                    common_pb2.Envelope.FromString(envelopes[position]).payload
+                )
+                header = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
+                found[header.tx_id] = decode_private(content)
+            except (WireError, DecodeError) as error:
+                log.warning("private data of a block cannot be read: %s", error)
+    return found
