@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection, RootTransaction
+from sqlalchemy.exc import DatabaseError
 
 from fedpact.ledger import Counts
 from fedpact.validation import Expiry, HashedKey
@@ -115,7 +116,10 @@ class Reader:
     def end(self) -> None:
         """Let the state go."""
         if self._transaction is not None:
-            self._transaction.rollback()
+            try:
+                self._transaction.rollback()
+            except DatabaseError:  # the server is gone, and the moment with it
+                self._connection.invalidate()
             self._transaction = None
 
     def close(self) -> None:

@@ -12,6 +12,14 @@ from fedpact.wire.rwset_records import Version, Write
 
 KV = rwset_pb2.TxReadWriteSet.KV
 
+MAX_KEY_BYTES = 2048
+"""Longest key that may be written, UTF-8: with its names what the database of every node can index."""
+
+MAX_NAME_BYTES = 256
+"""Longest name of a namespace or collection, UTF-8."""
+
+_MAX_HASH_BYTES = 64
+
 
 def encode_version(version: Version | None) -> kv_rwset_pb2.Version | None:
     """Return the message of a version; None for what did not exist."""
@@ -35,8 +43,28 @@ def encode_writes(writes: Sequence[Write]) -> list[kv_rwset_pb2.KVWrite]:
 
 
 def decode_writes(kv: kv_rwset_pb2.KVRWSet) -> tuple[Write, ...]:
-    """Return the writes of a message."""
+    """Return the writes of a message; refuse (BAD_RWSET) keys that are too long."""
+    for item in kv.writes:
+        check_key(item.key)
     return tuple([Write(item.key, None if item.is_delete else item.value or None) for item in kv.writes])
+
+
+def check_key(key: str) -> None:
+    """Refuse (BAD_RWSET) to write a key of more than `MAX_KEY_BYTES`."""
+    if len(key) > MAX_KEY_BYTES // 4 and len(key.encode()) > MAX_KEY_BYTES:
+        raise WireError(WireCode.BAD_RWSET, f"a key has more than {MAX_KEY_BYTES} bytes")
+
+
+def check_key_hash(key_hash: bytes) -> None:
+    """Refuse (BAD_RWSET) to write under what is too long for a hash."""
+    if len(key_hash) > _MAX_HASH_BYTES:
+        raise WireError(WireCode.BAD_RWSET, f"a hash of {len(key_hash)} bytes")
+
+
+def check_name(name: str) -> None:
+    """Refuse (BAD_RWSET) names of namespaces and collections that not every database can hold."""
+    if "\0" in name or len(name.encode()) > MAX_NAME_BYTES:
+        raise WireError(WireCode.BAD_RWSET, f"a name has U+0000 or more than {MAX_NAME_BYTES} bytes")
 
 
 def check_model(model: int) -> None:

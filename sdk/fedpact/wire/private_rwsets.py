@@ -16,7 +16,9 @@ from fedpact.wire.errors import WireCode, WireError, check_size, read
 from fedpact.wire.kv_messages import (
     KV,
     bad_text,
+    check_key_hash,
     check_model,
+    check_name,
     decode_version,
     decode_writes,
     encode_version,
@@ -86,7 +88,9 @@ def decode_private(data: bytes) -> tuple[PrivateRwset, ...]:
     check_model(rwset.data_model)
     decoded = []
     for namespace in rwset.ns_pvt_rwset:
+        check_name(namespace.namespace)
         for item in namespace.collection_pvt_rwset:
+            check_name(item.collection_name)
             kv = read(kv_rwset_pb2.KVRWSet, item.rwset, WireCode.BAD_RWSET)
             if kv.reads or kv.range_queries_info or any(write.entries for write in kv.metadata_writes):
                 raise WireError(WireCode.BAD_RWSET, "private content with more than writes")
@@ -180,7 +184,10 @@ def decode_collection(item: rwset_pb2.CollectionHashedReadWriteSet) -> Collectio
     WireError
         BAD_RWSET.
     """
+    check_name(item.collection_name)
     content = read(kv_rwset_pb2.HashedRWSet, item.hashed_rwset, WireCode.BAD_RWSET)
+    for written in (*content.hashed_writes, *content.metadata_writes):
+        check_key_hash(written.key_hash)
     return CollectionRwset(
         item.collection_name,
         tuple([HashedRead(entry.key_hash, decode_version(entry)) for entry in content.hashed_reads]),

@@ -19,6 +19,7 @@ from fedpact.wire.kv_messages import (
     KV,
     bad_text,
     check_model,
+    check_name,
     decode_version,
     decode_writes,
     encode_version,
@@ -178,6 +179,7 @@ def _encode_collections(rwset: NamespaceRwset) -> list[rwset_pb2.CollectionHashe
 
 
 def _decode_namespace(namespace: rwset_pb2.NsReadWriteSet) -> NamespaceRwset:
+    check_name(namespace.namespace)
     kv = read(kv_rwset_pb2.KVRWSet, namespace.rwset, WireCode.BAD_RWSET)
     plain = NamespaceRwset(
         namespace.namespace,

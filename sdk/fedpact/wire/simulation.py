@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from fedpact.wire.envelopes import Event, ParsedTransaction
+from fedpact.wire.kv_messages import check_key
 from fedpact.wire.private_simulation import CollectionSimulation, PrivateState, mspid_of, validation_parameter
 from fedpact.wire.proposals import NO_TRANSIENT, ParsedProposal
 from fedpact.wire.rwsets import (
@@ -124,6 +125,7 @@ class Simulation:
         """Propose a write; an empty value is refused, because in Fabric it would remove the key."""
         if not key or not value:
             raise ValueError("a key and a value must not be empty")
+        check_key(key)
         if self._unprotected:
             raise Rejected(READS_WITHOUT_PROTECTION)
         self._writes[key] = value
@@ -277,6 +279,7 @@ class Simulation:
     def _check_write(self, key: str) -> None:
         if not key:
             raise ValueError("a key must not be empty")
+        check_key(key)
         if self._unprotected:
             raise Rejected(READS_WITHOUT_PROTECTION)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import signal
+import string
 import subprocess
 import sys
 import threading
@@ -25,6 +27,7 @@ from tests.postgresql_server import PASSWORD, QUOTED_PASSWORD, PostgresqlServer
 from fedpact.gateway.transport import Status, TransportError
 from fedpact.ledger import Ledger, LedgerError, LedgerView, inspect_ledger, open_ledger
 from fedpact.wire.commits import ValidationCode
+from fedpact.wire.kv_messages import MAX_KEY_BYTES
 from fedpact_network.embedded import layout
 from fedpact_network.embedded.database_postgresql import _lock_key
 from fedpact_network.embedded.errors import Refusal
@@ -305,3 +308,30 @@ def test_a_closed_ledger_leaves_no_session(served):
         pass
     sessions = "select query from pg_stat_activity where application_name = 'fedpact'"
     until(lambda: served.sql(sessions) == [])
+
+
+def test_a_node_whose_server_is_gone_stops_and_can_be_closed(served):
+    ledger = served.create()
+    client = served.client(ledger)
+    assert client.run("put", "a", "1")[0] is VALID
+    ended = served.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'fedpact'"
+    )
+    assert len(ended) >= 3  # the lock's, the writer's, a reader's
+    until(ledger.node._store._database._lost.is_set)
+    with pytest.raises(TransportError):
+        client.run("put", "a", "2")
+    ledger.close()
+    with closing(served.open()) as again:
+        assert served.client(again).evaluate("read", "a") == b"1"
+
+
+def test_the_longest_key_is_held_and_a_longer_one_is_refused(served):
+    ledger = served.create()
+    client = served.client(ledger)
+    key = "".join(secrets.choice(string.ascii_letters) for _ in range(MAX_KEY_BYTES - 4)) + "\U0010ffff"
+    assert client.run("put", key, "1")[0] is VALID  # random, so that the index cannot compress it
+    assert client.evaluate("read", key) == b"1"
+    with pytest.raises(TransportError):
+        client.submit("put", f"{key}x", "1")
+    assert client.run("put", "a", "2")[0] is VALID
