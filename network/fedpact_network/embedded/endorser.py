@@ -140,9 +140,8 @@ class Endorser:
         return self._assembled(proposal, prp, endorsements)
 
     def answers(self, text: str) -> tuple[ErrorDetail, ...]:
-        """Give a refusal as the answer of the first peer."""
-        mspid, peer = next(iter(self._peers.items()))
-        return (ErrorDetail(peer.name, mspid, text),)
+        """Give a refusal as the answer of the first peer, if there is one."""
+        return tuple([ErrorDetail(peer.name, mspid, text) for mspid, peer in self._peers.items()][:1])
 
     def _admit(
         self, rules: ChannelRules, proposal_bytes: bytes, signature: bytes
@@ -177,6 +176,8 @@ class Endorser:
 
     def _first(self, member: Member) -> str:
         """Return the organisation whose peer is asked first: the caller's own, if it is played here."""
+        if not self._peers:
+            raise Refusal(RefusalCode.NO_ENDORSERS, "this node plays no peer")
         return member.mspid if member.mspid in self._peers else next(iter(self._peers))
 
     def _played(self, organisations: Sequence[str]) -> tuple[str, ...]:

@@ -155,7 +155,7 @@ class RemoteOrderer:
         """
         if self.failure:
             raise Refusal(RefusalCode.STOPPED, self.failure)
-        envelope, tx_id = submission.envelope, submission.tx_id
+        envelope, tx_id = submission.received, submission.tx_id
         with self._lock:
             waiting = self._ids.get(tx_id) if tx_id and self.holds(tx_id) else None
             if waiting is not None and waiting != envelope:
@@ -203,6 +203,8 @@ class RemoteOrderer:
             with self._lock:
                 for envelope in envelopes:
                     self._drop(envelope)
+                if len(envelopes) == 1:  # a configuration came as its update
+                    self._drop(self._ids.get(Submission.read(envelopes[0]).tx_id, b""))
 
     def _hold(self, envelope: bytes, tx_id: str) -> None:
         self._held[envelope] = _Held(tx_id, time.monotonic())

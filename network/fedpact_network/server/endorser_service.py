@@ -24,12 +24,13 @@ class EndorserService:
     ----------
     handler : answers serialised messages.
     workers : where contracts run.
-    organisations : MSP ids of the peers that the node plays, the one that answers by default first.
+    organisations : MSP ids of the peers that the node plays, the one that answers by default first; none
+        for a node that only reads.
     """
 
     def __init__(self, handler: GatewayHandler, workers: Workers, organisations: tuple[str, ...]) -> None:
         self._workers = workers
-        self._default = organisations[0]
+        self._default = next(iter(organisations), "")
         self._calls = {mspid: partial(handler.process_proposal, mspid=mspid) for mspid in organisations}
 
     async def process_proposal(self, request: bytes, context: Context) -> bytes:

@@ -47,6 +47,9 @@ class KeyValue:
         self.seen.append(dict(stub.transient))
         if operation == "put":
             stub.put_state(operands[0], operands[1].encode())
+        elif operation == "add":
+            stub.get_state(operands[0])
+            stub.put_state(operands[0], operands[1].encode())
         elif operation == "read":
             return Response(200, "", stub.get_state(operands[0]) or b"")
         elif operation == "refuse":
