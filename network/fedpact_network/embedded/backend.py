@@ -60,8 +60,7 @@ class EmbeddedBackend:
         ValueError
             If the identities do not fit the configuration.
         """
-        from fedpact_network.embedded.keys import NodeKeys
-        from fedpact_network.embedded.node import check_keys
+        from fedpact_network.embedded.keys import NodeKeys, check_keys
         from fedpact_network.embedded.recovery import found
         from fedpact_network.embedded.store import Store
 
@@ -178,8 +177,7 @@ def run(
 
 def _load_keys(site: Site, bundle: Bundle, at_s: float, *, orders: bool) -> NodeKeys:
     """Read the node's identities; one that orders has valid peers and orderer of the channel at this time."""
-    from fedpact_network.embedded.keys import NodeKeys
-    from fedpact_network.embedded.node import check_keys
+    from fedpact_network.embedded.keys import NodeKeys, check_keys
 
     try:
         keys = NodeKeys.load(site.keys)

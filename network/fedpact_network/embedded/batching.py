@@ -4,7 +4,8 @@ Fabric's rules (preferred bytes, count, time) bound every block. Within them thr
 speed. A block takes at most half of the transactions in flight: were it to take all, every client would
 wait for the block, and then the block stage for the clients. It is cut at once when everybody who is in
 flight has arrived, which is always so for a single client. Otherwise there are at most 50 blocks a second,
-because each one costs a signature, a database transaction and a flush to the disk.
+because each one costs a signature, a database transaction and a flush to the disk. As in Fabric, what must
+be alone in its block, a configuration, is cut at once, and so is what came before it.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class Batcher(Generic[T]):
 
     def __init__(self, rules: BatchRules) -> None:
         self.rules = rules
-        self._queue: deque[tuple[T, int, float]] = deque()
+        self._queue: deque[tuple[T, int, float, bool]] = deque()
         self._bytes = 0
+        self._alone = 0
         self._in_block = 0
         self._in_flight = 1.0
         self._last_cut_s = float("-inf")
@@ -44,9 +46,10 @@ class Batcher(Generic[T]):
         """Bytes of all waiting items."""
         return self._bytes
 
-    def add(self, item: T, size_bytes: int, now_s: float) -> None:
-        """Append an item."""
-        self._queue.append((item, size_bytes, now_s))
+    def add(self, item: T, size_bytes: int, now_s: float, *, alone: bool = False) -> None:
+        """Append an item; one that is `alone` shares its block with no other."""
+        self._queue.append((item, size_bytes, now_s, alone))
+        self._alone += alone
         self._bytes += size_bytes
         self._in_flight = max(self._in_flight, len(self._queue) + self._in_block)
 
@@ -56,7 +59,8 @@ class Batcher(Generic[T]):
             return None
         waiting = len(self._queue)
         if (
-            waiting >= min(round(self._in_flight), self.rules.max_messages)
+            self._alone
+            or waiting >= min(round(self._in_flight), self.rules.max_messages)
             or self._bytes >= self.rules.max_bytes
         ):
             return 0.0
@@ -75,13 +79,16 @@ class Batcher(Generic[T]):
         batch: list[T] = []
         size = 0
         while self._queue and len(batch) < most:
-            item, item_bytes, _ = self._queue[0]
-            if batch and size + item_bytes > self.rules.max_bytes:
+            item, item_bytes, _, alone = self._queue[0]
+            if batch and (alone or size + item_bytes > self.rules.max_bytes):
                 break
             self._queue.popleft()
             self._bytes -= item_bytes
             size += item_bytes
             batch.append(item)
+            if alone:
+                self._alone -= 1
+                break
         self._in_block = len(batch)
         return batch
 

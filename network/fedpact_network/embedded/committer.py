@@ -114,7 +114,7 @@ class Committer:
             If the database fails; then nothing of the block is stored, and this object is of no more use.
         """
         block = self._cut(batch, orderer)
-        self._write(block, self._validate(block.header.number, batch))
+        self._write(block, self._validate(block.header.number, batch), batch)
 
     def append(self, data: bytes) -> None:
         """Append a block that another node has cut, if it is the next one and its orderers signed it.
@@ -145,7 +145,7 @@ class Committer:
         fault = signature_fault(parsed, rules, moment_ns / _NS)
         if fault:
             raise BlockError(f"block {parsed.number}: {fault}")
-        self._write(common_pb2.Block.FromString(data), prepared)
+        self._write(common_pb2.Block.FromString(data), prepared, batch)
 
     def _cut(self, batch: Sequence[Submission], orderer: Identity) -> common_pb2.Block:
         number = self._tip.number + 1
@@ -183,13 +183,13 @@ class Committer:
         repeated = [(tx_id, Outcome(ValidationCode(at.code), at.block)) for tx_id, at in places if at]
         return _Prepared(validated, rows, bool(due), private, repeated)
 
-    def _write(self, block: common_pb2.Block, prepared: _Prepared) -> None:
+    def _write(self, block: common_pb2.Block, prepared: _Prepared, batch: Sequence[Submission]) -> None:
         """Commit a block and let everybody see it."""
         record = self._record(block, prepared)
         self._store.append(record)
         self._tip = record.tip
         self._time_ns = max(self._time_ns, prepared.block.time_ns)
-        self._publish(prepared)
+        self._publish(prepared, batch)
         if prepared.due or prepared.block.state.expiries:
             self._next_expiry = self._find_next_expiry()
 
@@ -197,12 +197,17 @@ class Committer:
         with self._snapshots.view() as snapshot:
             return snapshot.reader.next_expiry()
 
-    def _publish(self, prepared: _Prepared) -> None:
+    def _publish(self, prepared: _Prepared, batch: Sequence[Submission]) -> None:
         validated = prepared.block
         number, codes = self._tip.number, validated.codes
         self._channel.renew(validated.successor(self._channel.rules))
         self._snapshots.advance((place, row) for place, _, row in prepared.rows)
         outcomes = [(tx_id, Outcome(codes[position], number)) for tx_id, position in validated.owners]
+        outcomes += [
+            (submission.tx_id, Outcome(code, number))
+            for submission, code in zip(batch, codes, strict=True)
+            if submission.alone
+        ]
         self._notifier.publish(number + 1, [*outcomes, *prepared.repeated])
         log.info("block %d: %d transactions, %d invalid", number, len(codes), len(codes) - validated.valid)
 

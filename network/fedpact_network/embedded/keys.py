@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fedpact.identity import Identity, Wallet
+from fedpact.identity import Identity, IdentityError, Wallet
+from fedpact.wire.membership import Membership
 
 _ORDERER = "orderer"
 _PEER = "peer."
@@ -82,3 +83,22 @@ class NodeKeys:
 def keys_folder(database: Path) -> Path:
     """Return the folder of a database's keys: `<database>.keys`."""
     return database.with_name(f"{database.name}.keys")
+
+
+def check_keys(keys: NodeKeys, membership: Membership, at_s: float) -> None:
+    """Refuse identities that are no valid peers or orderer of the channel.
+
+    Raises
+    ------
+    ValueError
+        Naming the identity.
+    """
+    orderers = () if keys.orderer is None else (keys.orderer,)
+    for ou, identities in (("peer", tuple(keys.peers.values())), ("orderer", orderers)):
+        for identity in identities:
+            try:
+                member = membership.identify(identity.creator, at_s)
+            except IdentityError as error:
+                raise ValueError(f"{identity.id} cannot act as {ou}: {error}") from error
+            if ou not in member.ou:
+                raise ValueError(f"{identity.id} cannot act as {ou}: its certificate does not say so")

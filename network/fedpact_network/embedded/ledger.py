@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from fedpact.ledger import Counts, HistoryRow, LedgerError, Placement, StateRow
+from fedpact.wire.commits import ValidationCode
+from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.handler import GatewayHandler
 from fedpact_network.embedded.history import history
 from fedpact_network.embedded.node import EmbeddedNode
@@ -42,6 +44,30 @@ class EmbeddedLedger:
     def bundle(self) -> Bundle:
         """The channel's configuration in force."""
         return self.node.channel.bundle
+
+    def update_config(self, envelope: bytes, *, timeout_s: float = 30.0) -> Bundle:
+        """Change the channel's configuration and wait until the new one is in force.
+
+        Parameters
+        ----------
+        envelope : serialised CONFIG_UPDATE envelope, see `fedpact.wire.config_update`.
+        timeout_s : how long to wait for its block, seconds.
+
+        Returns
+        -------
+        Bundle
+            What is in force now.
+
+        Raises
+        ------
+        Refusal
+            As `EmbeddedNode.submit` and `EmbeddedNode.outcome`; CONFIG_REFUSED also where another update came
+            first.
+        """
+        outcome = self.node.outcome(self.node.submit(envelope), timeout_s)
+        if outcome.code is not ValidationCode.VALID:
+            raise Refusal(RefusalCode.CONFIG_REFUSED, f"configuration block {outcome.block} came first")
+        return self.bundle
 
     def transport(self) -> GatewayHandler:
         """Return a transport for clients in this process."""

@@ -28,11 +28,12 @@ from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.committer import Committer
 from fedpact_network.embedded.endorser import TIME_WINDOW_MS, Endorser
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
-from fedpact_network.embedded.keys import NodeKeys
+from fedpact_network.embedded.keys import NodeKeys, check_keys
 from fedpact_network.embedded.notifier import Notifier, Outcome
 from fedpact_network.embedded.orderer import Orderer, Sequencer
 from fedpact_network.embedded.own_signatures import OwnSignatures
 from fedpact_network.embedded.private_commit import PrivateData, PrivateSource
+from fedpact_network.embedded.reconfiguration import Reconfiguration
 from fedpact_network.embedded.remote_endorsers import RemoteEndorsers
 from fedpact_network.embedded.snapshots import Snapshots
 from fedpact_network.embedded.state_cache import StateCache
@@ -136,6 +137,9 @@ class EmbeddedNode:
         self.chaincodes = frozenset(settings.chaincodes)
         self.block_took: Callable[[float], None] = _ignore
         self._signer = keys.orderer
+        self._reconfiguration = Reconfiguration(
+            self.channel, self._signer, clock_ns=settings.clock_ns, window_ms=settings.window_ms
+        )
         self._orderer = self._sequencer() if orderer is None else orderer
         self._orderer.start(self._deliver)
         store.when_lost(
@@ -159,13 +163,14 @@ class EmbeddedNode:
 
         Parameters
         ----------
-        envelope : serialised `common.Envelope`.
+        envelope : serialised `common.Envelope`: a contract's transaction, or the update of a configuration.
 
         Raises
         ------
         Refusal
             MALFORMED, TOO_LARGE, UNKNOWN_CHANNEL, ACCESS_DENIED, OVERLOADED, STOPPED; DUPLICATE for another
-            envelope under a transaction id that is waiting or committed.
+            envelope under a transaction id that is waiting or committed; CLOCK_OFF, CONFIG_REFUSED for an
+            update.
         """
         check_process(self._process)
         self.notifier.check()
@@ -174,7 +179,7 @@ class EmbeddedNode:
         submission = Submission.read(envelope)
         transaction = submission.transaction
         if transaction is None:
-            raise Refusal(RefusalCode.MALFORMED, str(submission.error))
+            return self._submit_update(submission)
         if transaction.channel_id != self.channel.id:
             raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {transaction.channel_id[:128]!r} here")
         self._authenticate(submission)
@@ -234,13 +239,29 @@ class EmbeddedNode:
         self.channel.on_renewal(lambda bundle: sequencer.renew(bundle.batch))
         return sequencer
 
+    def _submit_update(self, submission: Submission) -> str:
+        tx_id = self._reconfiguration.identify(submission)
+        if self.notifier.recent(tx_id) is None:
+            self._orderer.submit(self._reconfiguration.take(submission.envelope))
+        return tx_id
+
     def _deliver(self, block: Sequence[Submission] | bytes) -> None:
         begun_s = time.perf_counter()
         try:
             if isinstance(block, bytes):
                 self._committer.append(block)
             elif self._signer is not None:
-                self._committer.commit(block, self._signer)
+                self._committer.commit(self._reconfiguration.confirmed(block), self._signer)
+        except Refusal as refusal:
+            if isinstance(block, bytes):
+                raise
+            log.warning("configuration update %s is dropped: %s", block[0].tx_id, refusal.message)
+            newer = (
+                self.channel.bundle.block_number
+            )  # which overtook it: no block has the update
+            outcome = Outcome(ValidationCode.INVALID_CONFIG_TRANSACTION, newer)
+            self.notifier.publish(self.notifier.height, [(block[0].tx_id, outcome)])
+            return
         except (BlockError, WireError) as error:
             self.notifier.stop(f"a block that another node cut does not verify: {error}")
             raise
@@ -277,22 +298,3 @@ class EmbeddedNode:
 
 def _ignore(seconds: float) -> None:
     """Nobody measures."""
-
-
-def check_keys(keys: NodeKeys, membership: Membership, at_s: float) -> None:
-    """Refuse identities that are no valid peers or orderer of the channel.
-
-    Raises
-    ------
-    ValueError
-        Naming the identity.
-    """
-    orderers = () if keys.orderer is None else (keys.orderer,)
-    for ou, identities in (("peer", tuple(keys.peers.values())), ("orderer", orderers)):
-        for identity in identities:
-            try:
-                member = membership.identify(identity.creator, at_s)
-            except IdentityError as error:
-                raise ValueError(f"{identity.id} cannot act as {ou}: {error}") from error
-            if ou not in member.ou:
-                raise ValueError(f"{identity.id} cannot act as {ou}: its certificate does not say so")
