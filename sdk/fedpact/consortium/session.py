@@ -10,6 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from fedpact.consortium.chaincodes import Chaincodes
+    from fedpact.consortium.channel import Channel
     from fedpact.consortium.council import Council
     from fedpact.consortium.credit import Credit
     from fedpact.consortium.data import Data
@@ -89,6 +90,13 @@ class Session:
         from fedpact.consortium.chaincodes import Chaincodes
 
         return Chaincodes(self)
+
+    @cached_property
+    def channel(self) -> Channel:
+        """The channel's configuration, and how members change it."""
+        from fedpact.consortium.channel import Channel
+
+        return Channel(self)
 
     @cached_property
     def devices(self) -> Devices:

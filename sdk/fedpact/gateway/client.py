@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fedpact.gateway import offline, settlement
 from fedpact.gateway.caller import Caller, place_of
@@ -25,9 +25,12 @@ from fedpact.gateway.event_kinds import (
 from fedpact.gateway.event_requests import read_request
 from fedpact.gateway.events import Events, EventsRequest
 from fedpact.gateway.proposal import Proposal
-from fedpact.gateway.transaction import Transaction
+from fedpact.gateway.transaction import Transaction, TransactionStage
 from fedpact.gateway.transport import Transport
 from fedpact.wire.proposals import NO_TRANSIENT
+
+if TYPE_CHECKING:
+    from fedpact.wire.bundle import Bundle
 
 E = TypeVar("E")
 
@@ -152,6 +155,41 @@ class Gateway(Caller):
             These are not a transaction's bytes.
         """
         return self._connection.run(settlement.resume(self._terms, self._endorsed(transaction)))
+
+    def configuration(self) -> Bundle:
+        """Return the channel's configuration in force, as the node delivers it.
+
+        Raises
+        ------
+        EventsError
+            The gateway cannot be reached or refuses; UNIMPLEMENTED over the local socket.
+        """
+        from fedpact.gateway.configuration import last_configuration
+
+        return last_configuration(self._connection, self.clock)
+
+    def update_configuration(self, envelope: bytes) -> Result:
+        """Submit an update of the channel's configuration and wait until it is in force.
+
+        Parameters
+        ----------
+        envelope : signed, of type CONFIG_UPDATE (`fedpact.wire.config_update.update_envelope`). It goes the
+            way of every envelope: a Fabric gateway hands any of them to an orderer.
+
+        Raises
+        ------
+        SubmitError
+            The orderer refused it; nothing was changed.
+        CommitError
+            Another update came first; nothing was changed.
+        OutcomeUnknown
+            It may be in force or not; see `resume`.
+        WireError
+            These are not an update's bytes.
+        """
+        prepared = offline.prepared_update(envelope)
+        stage = TransactionStage(self._terms, prepared, signature=prepared.signature)
+        return self._connection.run(settlement.settle(self._terms, stage))
 
     def new_proposal(
         self,

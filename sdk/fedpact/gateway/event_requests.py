@@ -174,6 +174,12 @@ def newest_message(terms: Terms, timestamp_ns: int) -> bytes:
     return _payload(terms, ab_pb2.SeekInfo(start=newest, stop=newest), timestamp_ns)
 
 
+def one_block_message(terms: Terms, number: int, timestamp_ns: int) -> bytes:
+    """Encode the `common.Payload` that asks for one block."""
+    place = _position(number)
+    return _payload(terms, ab_pb2.SeekInfo(start=place, stop=place), timestamp_ns)
+
+
 def write_request(deliver: DeliverKind | None, message: bytes, signature: bytes) -> bytes:
     """Encode a signed request: `SignedChaincodeEventsRequest`, or for blocks `common.Envelope`."""
     signed = (

@@ -6,8 +6,9 @@ from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 
 from fedpact.gateway.messages import SignedProposal
-from fedpact.wire.envelopes import parse_envelope
-from fedpact.wire.errors import WireCode, read
+from fedpact.wire.envelopes import Response, parse_envelope
+from fedpact.wire.errors import WireCode, WireError, read
+from fedpact.wire.headers import transaction_id
 from fedpact.wire.prepared import PreparedTransaction
 from fedpact.wire.proposals import parse_proposal
 
@@ -47,7 +48,7 @@ def write_transaction(transaction_id: str, payload: bytes, signature: bytes) -> 
 
 
 def read_transaction(data: bytes) -> PreparedTransaction:
-    """Parse a `PreparedTransaction`.
+    """Parse a `PreparedTransaction`: of a contract, or the update of a configuration.
 
     Raises
     ------
@@ -55,7 +56,34 @@ def read_transaction(data: bytes) -> PreparedTransaction:
         If it is malformed.
     """
     prepared = read(gateway_pb2.PreparedTransaction, data, WireCode.INVALID_ENDORSER_TRANSACTION)
-    return PreparedTransaction.of(parse_envelope(prepared.envelope.SerializeToString()))
+    envelope = prepared.envelope.SerializeToString()
+    try:
+        return prepared_update(envelope)
+    except WireError:
+        return PreparedTransaction.of(parse_envelope(envelope))
+
+
+def prepared_update(envelope: bytes) -> PreparedTransaction:
+    """Take what a creator needs from a CONFIG_UPDATE envelope; there is no answer of a chaincode.
+
+    Raises
+    ------
+    WireError
+        If it is malformed, or another envelope.
+    """
+    opened = read(common_pb2.Envelope, envelope, WireCode.BAD_PAYLOAD)
+    payload = read(common_pb2.Payload, opened.payload, WireCode.BAD_PAYLOAD)
+    channel = read(common_pb2.ChannelHeader, payload.header.channel_header, WireCode.BAD_CHANNEL_HEADER)
+    creator = read(common_pb2.SignatureHeader, payload.header.signature_header, WireCode.BAD_COMMON_HEADER)
+    if channel.type != common_pb2.CONFIG_UPDATE:
+        raise WireError(WireCode.UNKNOWN_TX_TYPE, f"header type {channel.type}")
+    return PreparedTransaction(
+        transaction_id(creator.nonce, creator.creator),
+        channel.channel_id,
+        opened.payload,
+        Response(200),
+        opened.signature,
+    )
 
 
 def read_transaction_id(data: bytes) -> str:

@@ -15,7 +15,7 @@ from fedpact.wire.config_keys import check_name
 from fedpact.wire.errors import WireCode, WireError, read
 from fedpact.wire.membership import Member, Membership
 
-__all__ = ["ConfigUpdateCode", "ConfigUpdateError", "authorised", "read_update"]
+__all__ = ["ConfigUpdateCode", "ConfigUpdateError", "authorised", "read_update", "signers_of"]
 
 MAX_SIGNATURES: Final = 512
 
@@ -96,7 +96,7 @@ def authorised(
             for key, element in write_set.items()
             if key not in read_set or read_set[key].content.version != element.content.version
         }
-        _check_delta(bundle, current, delta, _signers(membership, signed, at_s))
+        _check_delta(bundle, current, delta, signers_of(membership, signed, at_s))
         return overlaid(current, delta)
     except WireError as error:
         raise ConfigUpdateError(ConfigUpdateCode.MALFORMED, str(error)) from error
@@ -149,7 +149,9 @@ def _check_mod_policy(mod_policy: str, path: str) -> None:
         ) from error
 
 
-def _signers(membership: Membership, content: configtx_pb2.ConfigUpdateEnvelope, at_s: float) -> list[Member]:
+def signers_of(
+    membership: Membership, content: configtx_pb2.ConfigUpdateEnvelope, at_s: float
+) -> list[Member]:
     """Return whose valid signatures the update has, each once; others count for nothing."""
     if len(content.signatures) > MAX_SIGNATURES:
         raise ConfigUpdateError(ConfigUpdateCode.TOO_LARGE, f"at most {MAX_SIGNATURES} signatures")

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from cryptography import x509
 from fabric_protos.common import configtx_pb2
 from fabric_protos.msp import msp_config_pb2
+from fabric_protos.peer import configuration_pb2 as peer_pb2
 
 from fedpact.identity.errors import IdentityCode, IdentityError
 from fedpact.wire.batch import BatchRules
@@ -27,13 +29,16 @@ __all__ = [
     "add_organisation",
     "desired",
     "publish_revocation_list",
+    "published_list",
     "remove_organisation",
     "replace_roots",
+    "set_anchor_peers",
     "set_batch_rules",
     "set_policy",
 ]
 
 _BOTH = ("Application", "Orderer")
+_MAX_PORT = 65_535
 
 
 def desired(bundle: Bundle) -> configtx_pb2.ConfigGroup:
@@ -134,6 +139,45 @@ def publish_revocation_list(group: configtx_pb2.ConfigGroup, mspid: str, revocat
         del msp.revocation_list[:]
         msp.revocation_list.extend([*kept, revocations])
         _put_msp(group.groups[part].groups[name], msp)
+
+
+def published_list(group: configtx_pb2.ConfigGroup, mspid: str, authority: x509.Certificate) -> bytes | None:
+    """Return the revocation list (PEM) that an authority of an organisation has published; None: none yet.
+
+    Raises
+    ------
+    ConfigError
+        The organisation is not there.
+    """
+    for _, _, inner in _of(group, mspid):
+        for known in _msp(inner).revocation_list:
+            if signed_by(load_revocation_list(known), authority):
+                return bytes(known)
+    return None
+
+
+def set_anchor_peers(group: configtx_pb2.ConfigGroup, mspid: str, addresses: Sequence[str]) -> None:
+    """Name the peers (``host:port``) by which other organisations find this one's; none takes them away.
+
+    Raises
+    ------
+    ConfigError
+        The organisation does not run contracts here, or an address is none.
+    """
+    peers = []
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) <= _MAX_PORT:
+            raise ConfigError(f"{address[:200]!r} is no host:port")
+        peers.append(peer_pb2.AnchorPeer(host=host, port=int(port)))
+    found = [name for part, name, _ in _of(group, mspid) if part == "Application"]
+    if not found:
+        raise ConfigError(f"{mspid[:100]!r} runs no contracts in the channel")
+    organisation = group.groups["Application"].groups[found[0]]
+    if peers:
+        put_value(organisation, "AnchorPeers", peer_pb2.AnchorPeers(anchor_peers=peers))
+    elif "AnchorPeers" in organisation.values:
+        del organisation.values["AnchorPeers"]
 
 
 def replace_roots(
