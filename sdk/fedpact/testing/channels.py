@@ -29,6 +29,10 @@ class Capability(StrEnum):
     INSPECTION = "can be read without its node"
     BATCH_RULES = "cuts its blocks by the channel's batch rules"
     LARGE_VALUES = "keeps values of a mebibyte"
+    LIFECYCLE = "has its organisations agree on chaincodes"
+    PRIVATE_DATA = "keeps private data in collections"
+    KEY_POLICIES = "lets keys have endorsement policies of their own"
+    CONFIGURATION = "lets its configuration be changed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +82,7 @@ def configured(authorities: Mapping[str, CertificateAuthority], rules: Rules) ->
     """Return the configuration of a channel of these organisations."""
     return ChannelConfig(
         CHANNEL_ID,
-        tuple(
-            Organisation(mspid, (authority.certificate_pem,))
-            for mspid, authority in authorities.items()
-        ),
+        tuple(Organisation(mspid, (authority.certificate_pem,)) for mspid, authority in authorities.items()),
         endorsement=rules.endorsement,
         batch=rules.batch,
     )

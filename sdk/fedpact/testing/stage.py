@@ -4,28 +4,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
 from fedpact.audit import audit
+from fedpact.consortium.chaincodes import agree
+from fedpact.consortium.connecting import connect
+from fedpact.consortium.session import Session
 from fedpact.gateway.client import Gateway
 from fedpact.gateway.commit import Result
 from fedpact.gateway.connection import Actor, Deadlines, Retries
 from fedpact.gateway.errors import CommitStatusError, SubmitError
 from fedpact.gateway.transaction import Transaction
 from fedpact.gateway.transport import Transport
-from fedpact.identity import CertificateAuthority
+from fedpact.identity import CertificateAuthority, Identity
 from fedpact.ledger import Ledger, LedgerView, StateRow
 from fedpact.testing import probe
 from fedpact.testing.channels import CHANNEL_ID, ORGANISATIONS, Channel, Clock, Rules, configured
 from fedpact.testing.probe.cells import Cell, Cells, Place, Shelf, Written
 from fedpact.wire.blocks import parse_block
+from fedpact.wire.chaincode_terms import ChaincodeTerms
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.envelopes import ParsedTransaction, parse_envelope
+from fedpact.wire.proposals import NO_TRANSIENT
 from fedpact_chaincode.contract import Nothing
 from fedpact_chaincode.state import encode
 
@@ -53,15 +59,23 @@ class Client:
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
 
-    def submit(self, function: str, message: msgspec.Struct) -> Result:
+    def submit(
+        self, function: str, message: msgspec.Struct, transient: Mapping[str, bytes] = NO_TRANSIENT
+    ) -> Result:
         """Take a transaction through all stages."""
-        return self.gateway.submit(function, encode(message))
+        return self.gateway.submit(function, encode(message), transient=transient)
 
     def endorse(
-        self, function: str, message: msgspec.Struct, organisations: tuple[str, ...] = ()
+        self,
+        function: str,
+        message: msgspec.Struct,
+        organisations: tuple[str, ...] = (),
+        transient: Mapping[str, bytes] = NO_TRANSIENT,
     ) -> Transaction:
         """Have a transaction executed, by the named organisations; it is not submitted."""
-        return self.gateway.new_proposal(function, encode(message), organisations=organisations).endorse()
+        return self.gateway.new_proposal(
+            function, encode(message), organisations=organisations, transient=transient
+        ).endorse()
 
     def ask(self, function: str, message: msgspec.Struct, result: type[S]) -> S:
         """Evaluate and decode."""
@@ -122,6 +136,7 @@ class Stage:
             clock_ns=self.clock,
         )
         self.ledger = host.create_ledger(self.channel)
+        self._people = 0
 
     def client(
         self,
@@ -145,6 +160,26 @@ class Stage:
                 deadlines=Deadlines(lookup_s=10.0),
             )
         )
+
+    def member(self, mspid: str) -> Identity:
+        """Return a member of an organisation, another one each time."""
+        self._people += 1
+        return self.authorities[mspid].issue(f"member{self._people}", role="member")
+
+    def administrator(self, mspid: str) -> Session:
+        """Return a session of an organisation's administrator."""
+        self._people += 1
+        admin = self.authorities[mspid].issue(f"admin{self._people}", role="admin", ou="admin")
+        return connect(self.ledger, identity=admin, clock_ns=self.clock)
+
+    def agree(self, terms: ChaincodeTerms) -> None:
+        """Have all organisations agree on a chaincode's definition."""
+        agree([self.administrator(mspid) for mspid in self.authorities], terms)
+
+    def terms(self, *, sequence: int = 1, version: str = "", **more: Any) -> ChaincodeTerms:
+        """Return terms of the suite's chaincode; in the version that is installed, unless told otherwise."""
+        installed = version or self.channel.chaincodes[probe.NAME].version
+        return ChaincodeTerms(name=probe.NAME, sequence=sequence, version=installed, **more)
 
     def reopen(self) -> None:
         """Close the ledger and open it again."""
