@@ -1,4 +1,4 @@
-"""Founding a consortium: organisations with their own authorities, a node's keys, an empty ledger.
+"""Founding a consortium: organisations with their own authorities, a node's keys, a ledger, agreed code.
 
 A consortium's home is a folder of its own on the founder's machine:
 
@@ -32,6 +32,8 @@ _PROFILE = "consortium.json"
 _RETRIEVAL_KEY = "retrieval.key"
 _AUTHORITIES = "authorities"
 _MAX_DENOMINATOR = 1000
+_FOUNDER = "founder"
+"""Name of the administrators who agree on the contract; their keys are not kept."""
 
 
 class FoundingRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +144,10 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     not_before: datetime | None = None,
     clock_ns: ClockNs = time.time_ns,
 ) -> tuple[Consortium, Ledger]:
-    """Found a consortium: authorities, the node's keys, the ledger with its genesis block.
+    """Found a consortium: authorities, the node's keys, the ledger with its genesis block, the contract.
+
+    The consortium's own contract, as it is installed here, is approved by an administrator of every
+    organisation and committed: from then on no node runs other code unless the members agree on it.
 
     Parameters
     ----------
@@ -162,6 +167,8 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     ------
     LedgerError
         LEDGER_EXISTS, UNKNOWN_SCHEME.
+    GatewayError
+        The ledger does not let the founders agree on the contract.
     ConfigError
         A rule is out of bounds.
     FileExistsError
@@ -182,6 +189,11 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     peers = [ca.issue("peer0", role=None, ou="peer") for ca in authorities.values()]
     orderer = next(iter(authorities.values())).issue("orderer0", role=None, ou="orderer")
     ledger = create_ledger(address, config, peers=peers, orderer=orderer, clock_ns=clock_ns)
+    try:
+        _agree(ledger, authorities, clock_ns)
+    except BaseException:
+        ledger.close()
+        raise
     for mspid, authority in authorities.items():
         authority.save(folder / _AUTHORITIES / mspid)
     key = secrets.token_bytes(32) if seed is None else derive_bytes(seed, "retrieval", 32)
@@ -199,6 +211,18 @@ def _check_council(council: tuple[int, int]) -> None:
         raise ConfigError(
             f"council must be a fraction from 0 to below 1, its denominator at most {_MAX_DENOMINATOR}"
         )
+
+
+def _agree(ledger: Ledger, authorities: Mapping[str, CertificateAuthority], clock_ns: ClockNs) -> None:
+    from fedpact.consortium.chaincodes import agree
+    from fedpact.consortium.connecting import connect
+    from fedpact_chaincode.consortium import NAME
+
+    founders = [
+        connect(ledger, identity=authority.issue(_FOUNDER, role="admin", ou="admin"), clock_ns=clock_ns)
+        for authority in authorities.values()
+    ]
+    agree(founders, founders[0].chaincodes.proposed(NAME))
 
 
 def _config(rules: FoundingRules, authorities: Mapping[str, CertificateAuthority]) -> ChannelConfig:
