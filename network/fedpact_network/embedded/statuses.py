@@ -21,6 +21,7 @@ Texts = Mapping[RefusalCode, tuple[Status, str]]
 
 _C = RefusalCode
 _UNDERIVABLE = "no combination of peers can be derived which satisfy the endorsement policy: {message}"
+_TOO_FEW = "failed to collect enough transaction endorsements, see attached details for more info"
 _ENDORSE_FAILED = (Status.ABORTED, "failed to endorse transaction, see attached details for more info")
 _EVALUATE_FAILED = (Status.FAILED_PRECONDITION, "evaluate call to endorser returned error: {message}")
 _ORDERER_FAILED = (Status.UNAVAILABLE, "no orderers could successfully process transaction")
@@ -46,9 +47,11 @@ ANY: Texts = MappingProxyType(
         _C.TOO_LARGE: (Status.INVALID_ARGUMENT, "{message}"),
         _C.NO_ENDORSERS: (Status.FAILED_PRECONDITION, "{message}"),
         _C.CONTRACT_REFUSED: (Status.UNKNOWN, "{message}"),
+        _C.ENDORSERS_FAILED: (Status.ABORTED, _TOO_FEW),
         _C.RESULTS_DIFFER: (Status.ABORTED, "failed to assemble transaction: {message}"),
         _C.CONFIG_REFUSED: (Status.INVALID_ARGUMENT, "{message}"),
         _C.NOT_COMMITTED_YET: (Status.DEADLINE_EXCEEDED, "context deadline exceeded"),
+        _C.ORDERERS_FAILED: _ORDERER_FAILED,
         _C.OVERLOADED: (Status.RESOURCE_EXHAUSTED, "{message}"),
         _C.STOPPED: (Status.UNAVAILABLE, "{message}"),
     }
@@ -103,6 +106,9 @@ SUBMIT: Texts = MappingProxyType(
 
 FOLLOW: Texts = MappingProxyType({**ANY, _C.UNKNOWN_CHANNEL: (Status.PERMISSION_DENIED, "{message}")})
 """Requests of a commit's status and of events: who may ask is a matter of the channel's policies."""
+
+VERDICT: Texts = MappingProxyType({**ANY, _C.OVERLOADED: (Status.UNAVAILABLE, "{message}")})
+"""Waiting for the verdict on what was taken: no answer may sound as if it had not been."""
 
 
 def transport_error(refusal: Refusal, texts: Texts = ANY) -> TransportError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fabric_protos.common import common_pb2
@@ -30,18 +31,14 @@ if TYPE_CHECKING:
     from fedpact_network.embedded.store import Store
 
 
-class JoinError(ValueError):
+class JoinError(LedgerError):
     """A node cannot join.
 
     Attributes
     ----------
     code : stable. `OTHER_GENESIS`: the genesis block does not have the hash that was given. `BAD_GENESIS`: it
-        is none. `NO_GENESIS`: no node delivered it.
+        is none. `NO_GENESIS`: no node delivered it. `KEYS_UNUSABLE`: nobody among them can join.
     """
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +53,37 @@ class Peering:
 
     follow: GrpcAddress | None = None
     peers: Mapping[str, GrpcAddress] = field(default_factory=dict)
+
+
+def keys_of(url: str, wallet: Path) -> NodeKeys:
+    """Sort the identities of a wallet: whose certificate says `peer` is one; without any, the first reads.
+
+    Raises
+    ------
+    JoinError
+        KEYS_UNUSABLE, for the ledger at `url`.
+    """
+    from cryptography.x509.oid import NameOID
+
+    from fedpact.identity import Wallet
+    from fedpact_network.embedded.keys import NodeKeys
+
+    kept = Wallet(wallet)
+    try:
+        identities = [kept.get(label) for label in kept.list()]
+        peers = [
+            identity
+            for identity in identities
+            if any(
+                unit.value == "peer"
+                for unit in identity.certificate.subject.get_attributes_for_oid(
+                    NameOID.ORGANIZATIONAL_UNIT_NAME
+                )
+            )
+        ]
+        return NodeKeys.of(peers, reader=None if peers else next(iter(identities), None))
+    except ValueError as error:  # an IdentityError is one
+        raise JoinError("KEYS_UNUSABLE", url, str(error)) from error
 
 
 def fetch_genesis(
@@ -74,13 +102,19 @@ def fetch_genesis(
     try:
         return source.block(0).data
     except TransportError as error:
-        raise JoinError("NO_GENESIS", str(error)) from error
+        raise JoinError("NO_GENESIS", nodes.url, str(error)) from error
     finally:
         source.close()
 
 
-def check_genesis(block: bytes, expected_hash: str) -> Bundle:
+def check_genesis(url: str, block: bytes, expected_hash: str) -> Bundle:
     """Return what a genesis block configures, if the hash (hexadecimal) of its header is the one expected.
+
+    Parameters
+    ----------
+    url : of the ledger that is to begin with it.
+    block : serialised `common.Block`.
+    expected_hash : hexadecimal; empty where the block itself is trusted.
 
     Raises
     ------
@@ -92,14 +126,14 @@ def check_genesis(block: bytes, expected_hash: str) -> Bundle:
     try:
         parsed = parse_block(block)
         if parsed.number or data_hash(parsed.envelopes) != parsed.data_hash:
-            raise JoinError("BAD_GENESIS", "this is not the first block of a channel")
-        if parsed.hash.hex() != expected_hash.lower():
-            raise JoinError("OTHER_GENESIS", f"the genesis block has the hash {parsed.hash.hex()}")
+            raise JoinError("BAD_GENESIS", url, "this is not the first block of a channel")
+        if expected_hash and parsed.hash.hex() != expected_hash.lower():
+            raise JoinError("OTHER_GENESIS", url, f"the genesis block has the hash {parsed.hash.hex()}")
         return Bundle.from_block(common_pb2.Block.FromString(block))
     except JoinError:
         raise
     except ValueError as error:  # a WireError and its kin are
-        raise JoinError("BAD_GENESIS", str(error)) from error
+        raise JoinError("BAD_GENESIS", url, str(error)) from error
 
 
 def join_ledger(url: str, genesis: bytes, genesis_hash: str, keys: NodeKeys) -> Bundle:
@@ -109,7 +143,8 @@ def join_ledger(url: str, genesis: bytes, genesis_hash: str, keys: NodeKeys) -> 
     ----------
     url : as for `fedpact_network.embedded.sites.find_site`.
     genesis : serialised genesis block.
-    genesis_hash : hash of its header, hexadecimal, from a source that the operator trusts.
+    genesis_hash : hash of its header, hexadecimal, from a source that the operator trusts; empty where
+        the block came from there itself.
     keys : its peers, or its reader. They need not be members yet: a later block may bring that.
 
     Raises
@@ -122,7 +157,9 @@ def join_ledger(url: str, genesis: bytes, genesis_hash: str, keys: NodeKeys) -> 
     from fedpact_network.embedded.recovery import plant
     from fedpact_network.embedded.store import Store
 
-    bundle = check_genesis(genesis, genesis_hash)
+    bundle = check_genesis(url, genesis, genesis_hash)
+    if keys.orderer is not None:
+        raise JoinError("KEYS_UNUSABLE", url, "a node with an orderer's identity follows nobody")
     site = find_site(url)
     store = Store(site.create())
     try:
@@ -159,6 +196,8 @@ def open_node(
     site = find_site(url)
 
     def start(store: Store, settings: NodeSettings) -> EmbeddedNode:
+        if peering.follow is not None and settings.keys.orderer is not None:
+            raise LedgerError("KEYS_UNUSABLE", url, "a node with an orderer's identity follows nobody")
         return _start(store, settings, peering)
 
     return run(site, hold(site), clock_ns, chaincodes, start=start, orders=peering.follow is None)
@@ -167,12 +206,17 @@ def open_node(
 def _start(store: Store, settings: NodeSettings, peering: Peering) -> EmbeddedNode:
     from fedpact_network.embedded.node import EmbeddedNode
     from fedpact_network.peering.block_source import BlockSource
+    from fedpact_network.peering.directory import Directory, security_of
+    from fedpact_network.peering.endorsing import PeerEndorsers
     from fedpact_network.peering.remote_orderer import Broadcaster, RemoteOrderer
 
+    directory = Directory(peering.peers, security_of(peering.follow, *peering.peers.values()))
+    directory.renew(settings.bundle)
+    settings = replace(settings, remote=PeerEndorsers(directory))
     if peering.follow is None:
-        return EmbeddedNode(store, settings)
-    if settings.keys.orderer is not None:
-        raise LedgerError("KEYS_UNUSABLE", "", "a node with an orderer's identity orders; it follows nobody")
+        node = EmbeddedNode(store, settings)
+        node.channel.on_renewal(directory.renew)
+        return node
     tip = store.tip()
     height = 0 if tip is None else tip.number + 1
     source = BlockSource(
@@ -183,4 +227,6 @@ def _start(store: Store, settings: NodeSettings, peering: Peering) -> EmbeddedNo
         private=bool(settings.keys.peers),
     )
     orderer = RemoteOrderer(Broadcaster(peering.follow), source, height)
-    return EmbeddedNode(store, replace(settings, private=orderer.private), orderer=orderer)
+    node = EmbeddedNode(store, replace(settings, private=orderer.private), orderer=orderer)
+    node.channel.on_renewal(directory.renew)
+    return node

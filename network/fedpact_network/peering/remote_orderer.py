@@ -73,7 +73,7 @@ class Broadcaster:
         Raises
         ------
         Refusal
-            What the orderer refuses with; OVERLOADED where none answers or none takes it now.
+            What the orderer refuses with; ORDERERS_FAILED where none answers or none takes it now.
         """
         answers: list[ErrorDetail] = []
         for attempt in range(ROUNDS):
@@ -87,7 +87,7 @@ class Broadcaster:
                 answers.append(ErrorDetail(self._addresses[index], "", missing))
             if self._closed.wait(_WAIT_S * 2**attempt):
                 raise Refusal(RefusalCode.STOPPED, "the node has stopped")
-        raise Refusal(RefusalCode.OVERLOADED, _NO_ORDERER, tuple(answers))
+        raise Refusal(RefusalCode.ORDERERS_FAILED, _NO_ORDERER, tuple(answers))
 
     def close(self) -> None:
         """Cut the connections."""
@@ -165,7 +165,9 @@ class RemoteOrderer:
         try:
             self._broadcaster.send(envelope)
         except Refusal as refusal:
-            if waiting is None and refusal.code is not RefusalCode.OVERLOADED:  # else it may have been taken
+            if (
+                waiting is None and refusal.code is not RefusalCode.ORDERERS_FAILED
+            ):  # else it may have been taken
                 with self._lock:
                     self._drop(envelope)
             raise

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.sites import find_site
+from fedpact_network.peering.following import open_node
 from fedpact_network.server.errors import ServerError
 from fedpact_network.server.run_file import RunFile
 from fedpact_network.server.server import NodeServer, serve
 
 if TYPE_CHECKING:
+    from fedpact_network.peering.following import Peering
     from fedpact_network.server.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,12 @@ _ANSWER_S = 5.0
 
 
 def serve_until_stopped(
-    url: str, settings: ServerSettings, *, grace_s: float, started: Callable[[NodeServer], None]
+    url: str,
+    settings: ServerSettings,
+    *,
+    grace_s: float,
+    started: Callable[[NodeServer], None],
+    peering: Peering | None = None,
 ) -> None:
     """Open a ledger and serve it until SIGTERM or SIGINT; then finish what was accepted.
 
@@ -47,6 +54,7 @@ def serve_until_stopped(
     settings : how it is served.
     grace_s : longest wait for calls under way.
     started : told when clients can come.
+    peering : other nodes that this one knows; by default none.
 
     Raises
     ------
@@ -62,7 +70,7 @@ def serve_until_stopped(
         stop.set()
 
     path = run_path(url)
-    with EmbeddedBackend.open(url) as ledger:
+    with EmbeddedBackend.open(url) if peering is None else open_node(url, peering) as ledger:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
         sys.setswitchinterval(SWITCH_S)

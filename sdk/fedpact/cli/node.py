@@ -1,4 +1,4 @@
-"""`fedpact node serve|status|stop`: a ledger's node behind gRPC, for clients on other machines."""
+"""`fedpact node serve|status|stop|join`: a ledger's node behind gRPC, for clients on other machines."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from fedpact.cli.access import FILE, home_option
 from fedpact.cli.homes import ledger_url
+from fedpact.cli.node_join import join, peering, peering_options
 from fedpact.cli.output import emit, json_option
 
 _LEVELS = ("error", "warning", "info", "debug")
@@ -49,6 +50,7 @@ def command() -> None:
     type=click.FloatRange(0, 3600),
     help="Seconds for calls to end.",
 )
+@peering_options
 @click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="On stderr.")
 @home_option
 def serve(  # noqa: PLR0913 (each is an option)
@@ -65,6 +67,8 @@ def serve(  # noqa: PLR0913 (each is an option)
     organisation: str,
     profile: Path | None,
     grace: float,
+    follow: str | None,
+    peers: tuple[str, ...],
     log_level: str,
 ) -> None:
     """Serve the ledger at URL (default: the home's) until SIGTERM or SIGINT.
@@ -92,8 +96,15 @@ def serve(  # noqa: PLR0913 (each is an option)
     )
     _log(log_level)
     serve_until_stopped(
-        ledger_url(url, home), settings, grace_s=grace, started=lambda server: click.echo(server.address)
+        ledger_url(url, home),
+        settings,
+        grace_s=grace,
+        started=lambda server: click.echo(server.address),
+        peering=peering(follow, peers),
     )
+
+
+command.add_command(join)
 
 
 @command.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,12 @@ class Node:
         if self.ledger is not None:
             self.ledger.close()
             self.ledger = None
+
+    def knows(self, **others: Node) -> Node:
+        """Start again, with other nodes by the organisations whose peers they are."""
+        self.stop()
+        self.peering = replace(self.peering, peers={mspid: node.place for mspid, node in others.items()})
+        return self.start()
 
     @property
     def place(self) -> GrpcAddress:
@@ -194,6 +200,15 @@ class World:
         for node in nodes:
             findings = [finding for finding in audit(node.ledger).findings if finding.check != "EXECUTION"]
             assert findings == []
+
+    def three(self) -> tuple[Node, Node, Node]:
+        """Return a node of each organisation, the first one ordering; all know each other."""
+        first = self.ordering()
+        second, third = self.follower(first, "Org2MSP"), self.follower(first, "Org3MSP")
+        first.knows(Org2MSP=second, Org3MSP=third)
+        second.knows(Org1MSP=first, Org3MSP=third)
+        third.knows(Org1MSP=first, Org2MSP=second)
+        return first, second, third
 
     def close(self) -> None:
         for close in self.closing:

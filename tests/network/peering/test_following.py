@@ -237,7 +237,7 @@ def test_the_genesis_block_is_compared(world):
     genesis = fetch_genesis(ordering.place, "consortium", keys)
     assert genesis == next(ordering.ledger.blocks())
     expected = parse_block(genesis).hash.hex()
-    assert check_genesis(genesis, expected.upper()).mspids == ("Org1MSP", "Org2MSP", "Org3MSP")
+    assert check_genesis("", genesis, expected.upper()).mspids == ("Org1MSP", "Org2MSP", "Org3MSP")
     ordering.caller().run("put", "a", "1")
     url = f"embedded://{world.folder}/other/ledger.db"
     for block, digest, code in (
@@ -260,7 +260,7 @@ def test_what_is_sent_is_held_for_a_while_only(monkeypatch):
             if envelope == b"bad":
                 raise Refusal(RefusalCode.MALFORMED, "no")
             if envelope == b"lost":
-                raise Refusal(RefusalCode.OVERLOADED, "no")
+                raise Refusal(RefusalCode.ORDERERS_FAILED, "no")
 
     orderer = RemoteOrderer(Orderer(), OneBlock(b""), 1)
     orderer.submit(Submission(b"good", None, "1"))
