@@ -11,30 +11,31 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 from fabric_protos.common import common_pb2
 
 from fedpact.identity import IdentityCode, IdentityError
 from fedpact.validation import BlockError
-from fedpact.wire.bundle import Bundle
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Membership
-from fedpact_network.embedded.agreed_code import AgreedCode, Executable
+from fedpact.wire.rwsets import PrivateRwset
+from fedpact_network.embedded.agreed_code import AgreedCode
 from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.committer import Committer
-from fedpact_network.embedded.endorser import TIME_WINDOW_MS, Endorser
+from fedpact_network.embedded.endorser import Endorser
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
-from fedpact_network.embedded.keys import NodeKeys, check_keys
+from fedpact_network.embedded.keys import check_keys
+from fedpact_network.embedded.node_settings import NodeSettings
 from fedpact_network.embedded.notifier import Notifier, Outcome
 from fedpact_network.embedded.orderer import Orderer, Sequencer
 from fedpact_network.embedded.own_signatures import OwnSignatures
-from fedpact_network.embedded.private_commit import PrivateData, PrivateSource
+from fedpact_network.embedded.private_commit import PrivateData
+from fedpact_network.embedded.private_supply import Missing, PrivateSupply
 from fedpact_network.embedded.reconfiguration import Reconfiguration
-from fedpact_network.embedded.remote_endorsers import RemoteEndorsers
 from fedpact_network.embedded.snapshots import Snapshots
 from fedpact_network.embedded.state_cache import StateCache
 from fedpact_network.embedded.store import Store
@@ -42,36 +43,12 @@ from fedpact_network.embedded.submission import Submission
 from fedpact_network.embedded.transient_store import TransientStore
 from fedpact_network.embedded.validator import Validator
 
+__all__ = ["EmbeddedNode", "NodeSettings"]
+
 log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
 _STOPPED = "the node has stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """What a node is made of besides its database.
-
-    Attributes
-    ----------
-    bundle : the channel's configuration in force.
-    keys : whom the node plays.
-    chaincodes : what can be called, by name.
-    clock_ns : nanoseconds since 1970.
-    private : where the committer finds private data that were not endorsed here; nowhere by default.
-    require_definitions : whether chaincodes are refused (NOT_DEFINED) that the members have not agreed on.
-    window_ms : how far a proposal's time may be off the node's clock, milliseconds.
-    remote : asks peers of organisations that this node does not play for endorsements; None: there are none.
-    """
-
-    bundle: Bundle
-    keys: NodeKeys
-    chaincodes: Mapping[str, Executable]
-    clock_ns: Callable[[], int]
-    private: PrivateSource = field(default=lambda _: ())
-    require_definitions: bool = False
-    window_ms: int = TIME_WINDOW_MS
-    remote: RemoteEndorsers | None = None
 
 
 class EmbeddedNode:
@@ -140,6 +117,8 @@ class EmbeddedNode:
         self._reconfiguration = Reconfiguration(
             self.channel, self._signer, clock_ns=settings.clock_ns, window_ms=settings.window_ms
         )
+        self._writing = threading.Lock()
+        self._supply = PrivateSupply(store, self.snapshots, self._writing)
         self._orderer = self._sequencer() if orderer is None else orderer
         self._orderer.start(self._deliver)
         store.when_lost(
@@ -220,6 +199,17 @@ class EmbeddedNode:
         on_its_way = self._orderer.holds(tx_id)
         return self.notifier.wait(tx_id, timeout_s, look_up=None if on_its_way else self._look_up)
 
+    def missing_private(self, limit: int = 100) -> list[Missing]:
+        """Return private write sets that this node should hold and does not, oldest first."""
+        check_process(self._process)
+        return self._supply.missing(limit)
+
+    def supply_private(self, block: int, position: int, rwsets: Sequence[PrivateRwset]) -> int:
+        """Store private data that were missing when their block was committed; see `PrivateSupply.supply`."""
+        check_process(self._process)
+        self.notifier.check()
+        return self._supply.supply(block, position, rwsets)
+
     def close(self) -> None:
         """Commit what was accepted, end all threads, release the database; more than once is allowed."""
         if self._closed or os.getpid() != self._process:
@@ -248,17 +238,13 @@ class EmbeddedNode:
     def _deliver(self, block: Sequence[Submission] | bytes) -> None:
         begun_s = time.perf_counter()
         try:
-            if isinstance(block, bytes):
-                self._committer.append(block)
-            elif self._signer is not None:
-                self._committer.commit(self._reconfiguration.confirmed(block), self._signer)
+            with self._writing:
+                self._commit(block)
         except Refusal as refusal:
             if isinstance(block, bytes):
                 raise
             log.warning("configuration update %s is dropped: %s", block[0].tx_id, refusal.message)
-            newer = (
-                self.channel.bundle.block_number
-            )  # which overtook it: no block has the update
+            newer = self.channel.bundle.block_number  # which overtook it: no block has the update
             outcome = Outcome(ValidationCode.INVALID_CONFIG_TRANSACTION, newer)
             self.notifier.publish(self.notifier.height, [(block[0].tx_id, outcome)])
             return
@@ -269,6 +255,12 @@ class EmbeddedNode:
             self.notifier.stop("the node's database failed; nothing more is committed")
             raise
         self.block_took(time.perf_counter() - begun_s)
+
+    def _commit(self, block: Sequence[Submission] | bytes) -> None:
+        if isinstance(block, bytes):
+            self._committer.append(block)
+        elif self._signer is not None:
+            self._committer.commit(self._reconfiguration.confirmed(block), self._signer)
 
     def _authenticate(self, submission: Submission) -> None:
         """Refuse forged and expired creators, and expired endorsers, before they cost a block anything."""
