@@ -62,6 +62,11 @@ class NodeKeys:
             wallet.put(f"{_PEER}{mspid}", peer)
         folder.chmod(0o700)
 
+    @staticmethod
+    def put(folder: Path, identity: Identity, *, orders: bool) -> None:
+        """Write one identity in place of the orderer's, or of its organisation's peer's."""
+        Wallet(folder).put(_ORDERER if orders else f"{_PEER}{identity.mspid}", identity)
+
     @classmethod
     def load(cls, folder: Path) -> NodeKeys:
         """Read what `save` wrote.

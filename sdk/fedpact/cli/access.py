@@ -94,6 +94,10 @@ class Access:
             key = read_key(self.retrieval_key, "a retrieval key")
         return connect(url, identity=identity, models=self.models, retrieval_key=key)
 
+    def acting(self) -> Identity:
+        """Return who acts; opens no ledger."""
+        return self._identity(None if self.home is None else open_home(self.home), self.identity)
+
     def enrolled(self, identifier: str) -> Identity:
         """Return an identity of the wallet, `mspid/name`."""
         return self._identity(None if self.home is None else open_home(self.home), identifier)

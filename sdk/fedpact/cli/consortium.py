@@ -1,4 +1,4 @@
-"""`fedpact consortium`: found it, enrol people, see who belongs; for its council see `council`."""
+"""`fedpact consortium`: found it, enrol people, see who belongs; more in `council` and `organisations`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import msgspec
 
 from fedpact.cli.access import FILE, FOLDER, home_option, with_session
 from fedpact.cli.council import motion, motions, propose, vote
-from fedpact.cli.homes import open_home
+from fedpact.cli.homes import read_key
+from fedpact.cli.organisations import ADMINISTRATOR, describe, opened, revoke
 from fedpact.cli.output import emit, emit_rows, json_option
 from fedpact.cli.paging import every
 from fedpact.cli.parameters import fraction, pair
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from fedpact.consortium.founding import Consortium
     from fedpact.consortium.session import Session
 
-ADMINISTRATOR = "admin"
 ROLES = ("admin", "member", "device", "manager", "validator")
+NODE_ROLES = ("peer", "orderer")
 NODE_KINDS = ("provider", "aggregator", "super_node")
 
 
@@ -114,17 +115,56 @@ def found_consortium(  # noqa: PLR0913 (every one is a decision of the founders)
     emit(_describe(consortium), as_json=as_json)
 
 
+@command.command(name="join")
+@click.option(
+    "--organisation", type=pair, required=True, metavar="MSPID=NAME", help="The organisation that joins."
+)
+@click.option("--url", required=True, help="Where its members reach the ledger: grpcs://HOST:PORT[,...].")
+@click.option("--retrieval-key", type=FILE, required=True, help="File with the consortium's key, a copy.")
+@click.option("--channel", default="consortium", show_default=True, help="The channel's name.")
+@home_option
+@json_option
+def join_consortium(
+    organisation: tuple[str, str],
+    url: str,
+    retrieval_key: Path,
+    *,
+    channel: str,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Make the home of an organisation that joins: an authority and an administrator of its own.
+
+    `fedpact consortium describe` writes what the members need to let it in, by `fedpact channel propose`.
+    """
+    from fedpact.consortium.founding import join
+
+    if home is None:
+        raise click.UsageError("where? give --home (FEDPACT_HOME)")
+    mspid, name = organisation
+    key = read_key(retrieval_key, "a retrieval key")
+    consortium = join(home, mspid, name, url=url, channel_id=channel, retrieval_key=key)
+    consortium.enrol(mspid, ADMINISTRATOR, role="admin")
+    emit(_describe(consortium), as_json=as_json)
+
+
 @command.command()
 @home_option
 @json_option
 def show(home: Path | None, *, as_json: bool) -> None:
     """Show a consortium's home: its ledger, organisations and issued identities."""
-    emit(_describe(_opened(home)), as_json=as_json)
+    emit(_describe(opened(home)), as_json=as_json)
 
 
 @command.command()
 @click.argument("identity", metavar="MSPID/NAME")
-@click.option("--role", type=click.Choice(ROLES), default="member", show_default=True, help="What it may do.")
+@click.option(
+    "--role",
+    type=click.Choice((*ROLES, *NODE_ROLES)),
+    default="member",
+    show_default=True,
+    help="What it may do.",
+)
 @click.option("--to-wallet", type=FOLDER, help="Also put it into this wallet, for a member elsewhere.")
 @click.option("--password-file", type=FILE, help="Encrypt the key in that other wallet with this password.")
 @click.option("--renew", is_flag=True, help="Replace an identity of this name, with a new key.")
@@ -144,7 +184,7 @@ def enrol(  # noqa: PLR0913 (options)
     from fedpact.consortium.founding import wallet_label
     from fedpact.identity.wallet import Wallet
 
-    consortium = _opened(home)
+    consortium = opened(home)
     mspid, separator, name = identity.partition("/")
     if not (separator and name) or mspid not in consortium.organisations:
         known = ", ".join(sorted(consortium.organisations))
@@ -195,14 +235,8 @@ def register_node(session: Session, kind: str, endpoint: str, *, as_json: bool) 
     emit(session.council.register_node(NodeKind(kind), endpoint=endpoint), as_json=as_json)
 
 
-for about_the_council in (propose, vote, motion, motions):
-    command.add_command(about_the_council)
-
-
-def _opened(home: Path | None) -> Consortium:
-    if home is None:
-        raise click.UsageError("which consortium? give --home (FEDPACT_HOME)")
-    return open_home(home)
+for other in (propose, vote, motion, motions, describe, revoke):
+    command.add_command(other)
 
 
 def _describe(consortium: Consortium) -> Home:

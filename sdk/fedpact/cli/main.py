@@ -17,6 +17,7 @@ NOUNS = {
     "audit": "verify a whole ledger",
     "bench": "measure, as ratios against a peer in the same run",
     "chaincode": "agree on the code that runs",
+    "channel": "who belongs, how blocks are cut, who decides what; change it",
     "consortium": "found a consortium, enrol members, vote",
     "credit": "accounts, payments, issue",
     "data": "publish dataset profiles, fetch public data sets",

@@ -1,4 +1,4 @@
-"""`fedpact node serve|status|stop|join`: a ledger's node behind gRPC, for clients on other machines."""
+"""`fedpact node serve|status|stop|join|keys`: a ledger's node behind gRPC, for clients on other machines."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from fedpact.cli.access import FILE, home_option
 from fedpact.cli.homes import ledger_url
 from fedpact.cli.node_join import join, peering, peering_options
+from fedpact.cli.node_keys import keys
 from fedpact.cli.output import emit, json_option
 
 _LEVELS = ("error", "warning", "info", "debug")
@@ -104,7 +105,8 @@ def serve(  # noqa: PLR0913 (each is an option)
     )
 
 
-command.add_command(join)
+for beside_serving in (join, keys):
+    command.add_command(beside_serving)
 
 
 @command.command()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from fedpact.identity.certificates import load_certificate
 from fedpact.identity.errors import IdentityCode, IdentityError
@@ -116,9 +116,12 @@ def revoke(authority: CertificateAuthority, certificates: Iterable[bytes]) -> Ch
     ConfigError
         From `propose`: the organisation is not there.
     """
-    serial_numbers = [_issued_by(authority, load_certificate(pem)).serial_number for pem in certificates]
-    if not serial_numbers:
+    pems = tuple(certificates)
+    if not pems:
         raise ConfigError("no certificate is named")
+    for pem in pems:
+        issuer([authority], pem)
+    serial_numbers = [load_certificate(pem).serial_number for pem in pems]
 
     def change(group: configtx_pb2.ConfigGroup) -> None:
         previous = config_changes.published_list(group, authority.mspid, authority.certificate)
@@ -128,10 +131,19 @@ def revoke(authority: CertificateAuthority, certificates: Iterable[bytes]) -> Ch
     return change
 
 
-def _issued_by(authority: CertificateAuthority, certificate: x509.Certificate) -> x509.Certificate:
-    try:
-        certificate.verify_directly_issued_by(authority.certificate)
-    except Exception as error:  # whatever a foreign certificate raises means the same
-        text = f"the authority of {authority.mspid} has not issued this certificate"
-        raise IdentityError(IdentityCode.FOREIGN_CA, text) from error
-    return certificate
+def issuer(authorities: Iterable[CertificateAuthority], certificate: bytes) -> CertificateAuthority:
+    """Return the authority that has issued a certificate (PEM).
+
+    Raises
+    ------
+    IdentityError
+        MALFORMED; FOREIGN_CA when none of them has.
+    """
+    loaded = load_certificate(certificate)
+    for authority in authorities:
+        try:
+            loaded.verify_directly_issued_by(authority.certificate)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            continue
+        return authority
+    raise IdentityError(IdentityCode.FOREIGN_CA, "no authority here has issued this certificate")

@@ -32,6 +32,8 @@ _PROFILE = "consortium.json"
 _RETRIEVAL_KEY = "retrieval.key"
 _AUTHORITIES = "authorities"
 _MAX_DENOMINATOR = 1000
+NODE_ROLES = ("peer", "orderer")
+_UNITS = ("admin", *NODE_ROLES)
 _FOUNDER = "founder"
 """Name of the administrators who agree on the contract; their keys are not kept."""
 
@@ -116,7 +118,7 @@ class Consortium:
         ----------
         mspid : its organisation.
         name : common name, unique within the organisation.
-        role : `admin`, `member`, `device`, `manager` or `validator`.
+        role : `admin`, `member`, `device`, `manager` or `validator`; `peer` or `orderer` for a node.
 
         Raises
         ------
@@ -125,7 +127,8 @@ class Consortium:
         """
         if mspid not in self.authorities:
             raise FileNotFoundError(f"the authority of {mspid} is not in {self.home}")
-        identity = self.authorities[mspid].issue(name, role=role, ou="admin" if role == "admin" else "client")
+        unit = role if role in _UNITS else "client"
+        identity = self.authorities[mspid].issue(name, role=None if role in NODE_ROLES else role, ou=unit)
         self.wallet.put(wallet_label(identity.id), identity)
         return identity
 
@@ -194,15 +197,56 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
     except BaseException:
         ledger.close()
         raise
-    for mspid, authority in authorities.items():
-        authority.save(folder / _AUTHORITIES / mspid)
     key = secrets.token_bytes(32) if seed is None else derive_bytes(seed, "retrieval", 32)
-    write_private_file(folder / _RETRIEVAL_KEY, key.hex().encode())
     profile = _Profile(
         url=address, channel_id=agreed.channel_id, organisations=dict(organisations), council=agreed.council
     )
+    return _settle(folder, profile, key, authorities), ledger
+
+
+def join(
+    home: Path | str,
+    mspid: str,
+    name: str,
+    *,
+    url: str,
+    retrieval_key: bytes,
+    channel_id: str = "consortium",
+) -> Consortium:
+    """Make the home of an organisation that others are to let into their channel: its own authority.
+
+    Parameters
+    ----------
+    home : an empty or new folder.
+    mspid, name : the organisation's.
+    url : where its members reach the ledger.
+    retrieval_key : the consortium's 32 bytes, from a member.
+    channel_id : the channel's name.
+
+    Raises
+    ------
+    IdentityError
+        BAD_NAME.
+    FileExistsError
+        The folder holds a consortium already.
+    """
+    folder = Path(home).absolute()
+    if (folder / _PROFILE).exists():
+        raise FileExistsError(f"{folder} holds a consortium already")
+    authorities = {mspid: CertificateAuthority.create(name, mspid)}
+    make_private_folder(folder)
+    profile = _Profile(url=url, channel_id=channel_id, organisations={mspid: name})
+    return _settle(folder, profile, retrieval_key, authorities)
+
+
+def _settle(
+    folder: Path, profile: _Profile, key: bytes, authorities: Mapping[str, CertificateAuthority]
+) -> Consortium:
+    for mspid, authority in authorities.items():
+        authority.save(folder / _AUTHORITIES / mspid)
+    write_private_file(folder / _RETRIEVAL_KEY, key.hex().encode())
     write_private_file(folder / _PROFILE, msgspec.json.encode(profile))
-    return Consortium(folder, profile, key, authorities), ledger
+    return Consortium(folder, profile, key, authorities)
 
 
 def _check_council(council: tuple[int, int]) -> None:

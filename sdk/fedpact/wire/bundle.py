@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
@@ -151,6 +151,11 @@ class Bundle:
     def organisation(self, mspid: str) -> Organisation | None:
         """Return an application organisation by its MSP identifier, or None."""
         return next((known for known in self.organisations if known.mspid == mspid), None)
+
+    @property
+    def policies(self) -> Mapping[str, Policy]:
+        """Every policy by its absolute path."""
+        return MappingProxyType(self._policies)
 
     def has_policy(self, path: str) -> bool:
         """Tell whether `policy` would find this path."""

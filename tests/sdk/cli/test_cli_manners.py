@@ -76,7 +76,7 @@ def test_the_version_is_that_of_the_distribution(bare) -> None:
     [
         (["adit"], "did you mean 'audit'?"),
         (["credits"], "did you mean 'credit'?"),
-        (["zzz"], "there are audit, bench, chaincode, consortium"),
+        (["zzz"], "there are audit, bench, chaincode, channel, consortium"),
         (["credit", "acount"], "account"),
         (["credit", "account", "--hom", "x"], "--home"),
         (["task", "team", "aply"], "apply"),
