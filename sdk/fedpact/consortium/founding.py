@@ -184,19 +184,13 @@ def found(  # noqa: PLR0913 (every one is a decision of the founders)
         raise FileExistsError(f"{folder} holds a consortium already")
     make_private_folder(folder)
     address = url or f"embedded://{quote(str(folder / 'ledger.db'))}"
-    authorities = {
-        mspid: CertificateAuthority.create(name, mspid, seed=_derived(seed, mspid), not_before=not_before)
-        for mspid, name in organisations.items()
-    }
-    config = _config(agreed, authorities)
+    authorities = _authorities(organisations, seed, not_before)
     peers = [ca.issue("peer0", role=None, ou="peer") for ca in authorities.values()]
     orderer = next(iter(authorities.values())).issue("orderer0", role=None, ou="orderer")
-    ledger = create_ledger(address, config, peers=peers, orderer=orderer, clock_ns=clock_ns)
-    try:
-        _agree(ledger, authorities, clock_ns)
-    except BaseException:
-        ledger.close()
-        raise
+    ledger = create_ledger(
+        address, _config(agreed, authorities), peers=peers, orderer=orderer, clock_ns=clock_ns
+    )
+    _agree(ledger, authorities, clock_ns)
     key = secrets.token_bytes(32) if seed is None else derive_bytes(seed, "retrieval", 32)
     profile = _Profile(
         url=address, channel_id=agreed.channel_id, organisations=dict(organisations), council=agreed.council
@@ -258,15 +252,20 @@ def _check_council(council: tuple[int, int]) -> None:
 
 
 def _agree(ledger: Ledger, authorities: Mapping[str, CertificateAuthority], clock_ns: ClockNs) -> None:
+    """Have the founders agree on the contract; close the ledger if they do not."""
     from fedpact.consortium.chaincodes import agree
     from fedpact.consortium.connecting import connect
     from fedpact_chaincode.consortium import NAME
 
-    founders = [
-        connect(ledger, identity=authority.issue(_FOUNDER, role="admin", ou="admin"), clock_ns=clock_ns)
-        for authority in authorities.values()
-    ]
-    agree(founders, founders[0].chaincodes.proposed(NAME))
+    try:
+        founders = [
+            connect(ledger, identity=authority.issue(_FOUNDER, role="admin", ou="admin"), clock_ns=clock_ns)
+            for authority in authorities.values()
+        ]
+        agree(founders, founders[0].chaincodes.proposed(NAME))
+    except BaseException:
+        ledger.close()
+        raise
 
 
 def _config(rules: FoundingRules, authorities: Mapping[str, CertificateAuthority]) -> ChannelConfig:
@@ -278,8 +277,18 @@ def _config(rules: FoundingRules, authorities: Mapping[str, CertificateAuthority
     )
 
 
-def _derived(seed: bytes | None, mspid: str) -> bytes | None:
-    return None if seed is None else derive_bytes(seed, f"authority/{mspid}", 32)
+def _authorities(
+    organisations: Mapping[str, str], seed: bytes | None, not_before: datetime | None
+) -> dict[str, CertificateAuthority]:
+    return {
+        mspid: CertificateAuthority.create(
+            name,
+            mspid,
+            seed=None if seed is None else derive_bytes(seed, f"authority/{mspid}", 32),
+            not_before=not_before,
+        )
+        for mspid, name in organisations.items()
+    }
 
 
 def wallet_label(identifier: str) -> str:

@@ -5,6 +5,10 @@
 from __future__ import annotations
 
 import pytest
+from fabric_protos.peer.lifecycle.lifecycle_pb2 import (
+    ApproveChaincodeDefinitionForMyOrgArgs,
+    CommitChaincodeDefinitionArgs,
+)
 
 from fedpact.gateway.errors import CommitError, EndorseError
 from fedpact.testing import probe
@@ -13,6 +17,7 @@ from fedpact.testing.channels import Capability
 from fedpact.testing.probe.cells import Written
 from fedpact.testing.stage import SHELF, Stage
 from fedpact.wire.commits import ValidationCode
+from fedpact.wire.definitions import LIFECYCLE
 from fedpact_chaincode.errors import ROLE_REQUIRED, Rejected
 
 CELL = Written(shelf=SHELF, place="a", text="text")
@@ -73,6 +78,19 @@ class LifecycleCases(LedgerCases):
         second.chaincodes.commit(terms)
         assert [agreed.name for agreed in first.chaincodes.list()] == [probe.NAME]
         assert first.chaincodes.approved(probe.NAME).version == terms.version
+
+    def test_endorsers_are_found_without_being_named(self, stage: Stage) -> None:
+        """Of an approval the own organisation, of a definition most of them."""
+        self.need(Capability.LIFECYCLE)
+        terms = stage.terms()
+        for mspid in stage.authorities:
+            gateway = stage.client(stage.administrator(mspid).identity, chaincode=LIFECYCLE).gateway
+            approval = ApproveChaincodeDefinitionForMyOrgArgs(**terms.as_fields())
+            gateway.submit("ApproveChaincodeDefinitionForMyOrg", approval.SerializeToString())
+        definition = CommitChaincodeDefinitionArgs(**terms.as_fields())
+        gateway.submit("CommitChaincodeDefinition", definition.SerializeToString())
+        found = [len(transaction.endorsements) for transaction, _ in stage.transactions()]
+        assert found == [1, 1, 1, 2]
 
     def test_members_do_not_decide_for_their_organisation(self, stage: Stage) -> None:
         """Administrators do."""
