@@ -13,6 +13,7 @@ from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.handler import GatewayHandler
 from fedpact_network.embedded.history import history
 from fedpact_network.embedded.node import EmbeddedNode
+from fedpact_network.embedded.private_delivery import CommittedPrivateData
 
 if TYPE_CHECKING:
     from fedpact.gateway.local_server import LocalServer
@@ -71,7 +72,7 @@ class EmbeddedLedger:
 
     def transport(self) -> GatewayHandler:
         """Return a transport for clients in this process."""
-        return GatewayHandler(self.node)
+        return GatewayHandler(self.node, CommittedPrivateData(self.node))
 
     def local_address(self) -> str:
         """Return `unix:///...` for processes of this machine; the server starts on first use."""

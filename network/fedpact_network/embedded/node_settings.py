@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fedpact.wire.bundle import Bundle
+from fedpact.wire.rwsets import PrivateRwset
 from fedpact_network.embedded.agreed_code import Executable
 from fedpact_network.embedded.endorser import TIME_WINDOW_MS
 from fedpact_network.embedded.keys import NodeKeys
@@ -27,6 +28,8 @@ class NodeSettings:
     require_definitions : whether chaincodes are refused (NOT_DEFINED) that the members have not agreed on.
     window_ms : how far a proposal's time may be off the node's clock, milliseconds.
     remote : asks peers of organisations that this node does not play for endorsements; None: there are none.
+    share : sends private write sets of a transaction id to other members before they are endorsed; by default
+        there are no others. It raises `Refusal` (NOT_DISSEMINATED).
     """
 
     bundle: Bundle
@@ -37,3 +40,4 @@ class NodeSettings:
     require_definitions: bool = False
     window_ms: int = TIME_WINDOW_MS
     remote: RemoteEndorsers | None = None
+    share: Callable[[str, Sequence[PrivateRwset]], None] = field(default=lambda _tx_id, _rwsets: None)

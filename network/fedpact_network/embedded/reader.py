@@ -19,6 +19,7 @@ from fedpact_network.embedded.schema import (
     EXPIRIES,
     HISTORY,
     PRIVATE_STATE,
+    PRIVATE_WRITES,
     STATE,
     TRANSACTIONS,
 )
@@ -36,7 +37,7 @@ class Place(NamedTuple):
 
 
 _S, _T, _B, _H = STATE.c, TRANSACTIONS.c, BLOCKS.c, HISTORY.c
-_P, _E = PRIVATE_STATE.c, EXPIRIES.c
+_P, _E, _W = PRIVATE_STATE.c, EXPIRIES.c, PRIVATE_WRITES.c
 _GET = select(_S.value, _S.block, _S.position, _S.metadata).where(
     _S.namespace == bindparam("ns"), _S.key == bindparam("k")
 )
@@ -52,6 +53,11 @@ _PRIVATE_FROM = select(_P.key, _P.value, _P.block, _P.position).where(
 )
 _PRIVATE_SCAN = _PRIVATE_FROM.order_by(_P.key).limit(PAGE_ROWS)
 _PRIVATE_SCAN_TO = _PRIVATE_FROM.where(_P.key < bindparam("end")).order_by(_P.key).limit(PAGE_ROWS)
+_PRIVATE_WRITES = (
+    select(_W.position, _W.namespace, _W.collection, _W.content)
+    .where(_W.block == bindparam("n"), _W.content.is_not(None))
+    .order_by(_W.position, _W.namespace, _W.collection)
+)
 _NEXT_EXPIRY = select(func.min(_E.expires_block))
 _DUE = select(_E.expires_block, _E.namespace, _E.collection, _E.key_hash, _E.block, _E.position).where(
     _E.expires_block <= bindparam("n")
@@ -156,6 +162,12 @@ class Reader:
         statement = _PRIVATE_SCAN_TO if end else _PRIVATE_SCAN
         for key, value, block, tx in self._pages(statement, start, end, ns=namespace, collection=collection):
             yield key.decode(), Row(value, Version(block, tx))
+
+    def private_writes(self, number: int) -> list[tuple[int, str, str, bytes]]:
+        """Return what is held here of a block: (position, namespace, collection, content), in that order."""
+        with self._lock:
+            found = self._connection.execute(_PRIVATE_WRITES, {"n": number}).fetchall()
+        return [(position, namespace, collection, data) for position, namespace, collection, data in found]
 
     def next_expiry(self) -> int | None:
         """Return the first block whose commit may have to remove private rows; None if there is none."""

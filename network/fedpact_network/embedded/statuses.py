@@ -48,6 +48,7 @@ ANY: Texts = MappingProxyType(
         _C.NO_ENDORSERS: (Status.FAILED_PRECONDITION, "{message}"),
         _C.CONTRACT_REFUSED: (Status.UNKNOWN, "{message}"),
         _C.ENDORSERS_FAILED: (Status.ABORTED, _TOO_FEW),
+        _C.NOT_DISSEMINATED: (Status.ABORTED, "{message}"),
         _C.RESULTS_DIFFER: (Status.ABORTED, "failed to assemble transaction: {message}"),
         _C.CONFIG_REFUSED: (Status.INVALID_ARGUMENT, "{message}"),
         _C.NOT_COMMITTED_YET: (Status.DEADLINE_EXCEEDED, "context deadline exceeded"),
@@ -82,6 +83,7 @@ ENDORSE: Texts = MappingProxyType(
         _C.CONTRACT_REFUSED: _ENDORSE_FAILED,
         _C.DUPLICATE: _ENDORSE_FAILED,
         _C.TOO_LARGE: _ENDORSE_FAILED,
+        _C.NOT_DISSEMINATED: _ENDORSE_FAILED,
     }
 )
 

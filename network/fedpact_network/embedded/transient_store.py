@@ -7,7 +7,7 @@ commit, together with the next ones that come; those of transactions that never 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,18 @@ MAX_BYTES = 256 << 20
 KEPT_BLOCKS = 1_000
 """After so many blocks a transaction is not expected any more."""
 
+Share = Callable[[str, Sequence[PrivateRwset]], None]
+"""Sends private write sets of a transaction id to other members' nodes before they are endorsed."""
+
 _T = TRANSIENT.c
 _SIZES = select(_T.tx_id, _T.received_block, func.length(_T.content)).order_by(_T.received_block)
 _FIND = select(_T.content).where(_T.tx_id == bindparam("id")).order_by(_T.digest)
 _DROP = delete(TRANSIENT).where(_T.tx_id == bindparam("id"))
 _COMMITTED = delete(TRANSIENT).where(_T.tx_id.in_(select(TRANSACTIONS.c.tx_id)))
+
+
+def _nobody(_tx_id: str, _rwsets: Sequence[PrivateRwset]) -> None:
+    """There are no other members' nodes."""
 
 
 class TransientStore:
@@ -45,11 +52,15 @@ class TransientStore:
     Parameters
     ----------
     connection : its own, for writing; closed with it.
+    share : sends what is endorsed here to other members.
     limit_bytes : most that is kept.
     """
 
-    def __init__(self, connection: Connection, *, limit_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, connection: Connection, *, share: Share = _nobody, limit_bytes: int = MAX_BYTES
+    ) -> None:
         self._connection = connection
+        self._share = share
         self._limit = limit_bytes
         self._lock = threading.Lock()
         self._put = upsert(TRANSIENT)
@@ -60,6 +71,11 @@ class TransientStore:
             connection.execute(_COMMITTED)  # a crash came before they were dropped
             for tx_id, received, size in connection.execute(_SIZES):
                 self._count(tx_id, received, size)
+
+    def endorsed(self, tx_id: str, rwsets: Sequence[PrivateRwset], height: int) -> None:
+        """Keep what is endorsed here, and share it; as `keep`, and what `share` raises."""
+        self.keep(tx_id, rwsets, height)
+        self._share(tx_id, rwsets)
 
     def keep(self, tx_id: str, rwsets: Sequence[PrivateRwset], height: int) -> None:
         """Put a transaction's write sets on the disk.

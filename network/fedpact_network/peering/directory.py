@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,10 +12,14 @@ import grpc
 
 from fedpact.gateway.addresses import GrpcAddress
 from fedpact.gateway.grpc_channel import failure
+from fedpact.gateway.transport import Status
 
 if TYPE_CHECKING:
     from fedpact.gateway.grpc_channel import ChannelSettings
     from fedpact.wire.bundle import Bundle
+
+DOWN_S = 5.0
+"""How long a node that gave no answer is not counted on."""
 
 ORGANISATION = "fedpact-organisation"
 """Metadata that names whose peer is asked, at a node that plays several."""
@@ -33,6 +38,12 @@ class Peer:
         self.address = address
         self.mspid = mspid
         self._channel = settings.open(address)
+        self._down_until_s = 0.0
+
+    @property
+    def down(self) -> bool:
+        """Whether it gave no answer lately."""
+        return time.monotonic() < self._down_until_s
 
     def begin(self, method: str, request: bytes, timeout_s: float) -> grpc.Future:
         """Begin a call; what it gives is read by `Peer.result`."""
@@ -50,7 +61,11 @@ class Peer:
         try:
             answer: bytes = call.result()
         except grpc.RpcError as error:
-            raise failure(error, self.address, closed=False) from error
+            failed = failure(error, self.address, closed=False)
+            if failed.status in (Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED):
+                self._down_until_s = time.monotonic() + DOWN_S
+            raise failed from error
+        self._down_until_s = 0.0
         return answer
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -192,41 +192,13 @@ def open_node(
         As `EmbeddedBackend.open`.
     """
     from fedpact_network.embedded.backend import hold, run
+    from fedpact_network.peering.neighbours import Neighbours
 
     site = find_site(url)
 
     def start(store: Store, settings: NodeSettings) -> EmbeddedNode:
         if peering.follow is not None and settings.keys.orderer is not None:
             raise LedgerError("KEYS_UNUSABLE", url, "a node with an orderer's identity follows nobody")
-        return _start(store, settings, peering)
+        return Neighbours(store, settings, peering).node
 
     return run(site, hold(site), clock_ns, chaincodes, start=start, orders=peering.follow is None)
-
-
-def _start(store: Store, settings: NodeSettings, peering: Peering) -> EmbeddedNode:
-    from fedpact_network.embedded.node import EmbeddedNode
-    from fedpact_network.peering.block_source import BlockSource
-    from fedpact_network.peering.directory import Directory, security_of
-    from fedpact_network.peering.endorsing import PeerEndorsers
-    from fedpact_network.peering.remote_orderer import Broadcaster, RemoteOrderer
-
-    directory = Directory(peering.peers, security_of(peering.follow, *peering.peers.values()))
-    directory.renew(settings.bundle)
-    settings = replace(settings, remote=PeerEndorsers(directory))
-    if peering.follow is None:
-        node = EmbeddedNode(store, settings)
-        node.channel.on_renewal(directory.renew)
-        return node
-    tip = store.tip()
-    height = 0 if tip is None else tip.number + 1
-    source = BlockSource(
-        peering.follow,
-        settings.bundle.channel_id,
-        settings.keys.speaker,
-        settings.clock_ns,
-        private=bool(settings.keys.peers),
-    )
-    orderer = RemoteOrderer(Broadcaster(peering.follow), source, height)
-    node = EmbeddedNode(store, replace(settings, private=orderer.private), orderer=orderer)
-    node.channel.on_renewal(directory.renew)
-    return node

@@ -6,6 +6,7 @@ metadata `fedpact-organisation`; without it, it is the one that the server was s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from fedpact.gateway.transport import Status, TransportError
@@ -26,12 +27,24 @@ class EndorserService:
     workers : where contracts run.
     organisations : MSP ids of the peers that the node plays, the one that answers by default first; none
         for a node that only reads.
+    take : keeps private data that a peer elsewhere has endorsed.
     """
 
-    def __init__(self, handler: GatewayHandler, workers: Workers, organisations: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        handler: GatewayHandler,
+        workers: Workers,
+        organisations: tuple[str, ...],
+        take: Callable[[bytes], bytes],
+    ) -> None:
         self._workers = workers
+        self._take = take
         self._default = next(iter(organisations), "")
         self._calls = {mspid: partial(handler.process_proposal, mspid=mspid) for mspid in organisations}
+
+    async def take_private_data(self, request: bytes, context: Context) -> bytes:
+        """Keep what `peering.dissemination` has sent; the answer is empty."""
+        return await self._workers.run(self._take, request)
 
     async def process_proposal(self, request: bytes, context: Context) -> bytes:
         """`SignedProposal` -> `ProposalResponse`."""

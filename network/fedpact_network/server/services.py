@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from fedpact.gateway.transport import DeliverKind
+from fedpact_network.peering.dissemination import take
 from fedpact_network.server.answering import Limit, streaming, unary
 from fedpact_network.server.block_services import BlockServices
 from fedpact_network.server.calls_service import CallsService
@@ -76,7 +77,7 @@ def offer(
     calls = GatewayCalls(handler, commits, workers)
     bound = settings.tls is not None and settings.tls.bind_clients
     blocks = BlockServices(handler, commits, workers, metrics.deliver, bound=bound)
-    endorser = EndorserService(handler, workers, mspids)
+    endorser = EndorserService(handler, workers, mspids, partial(take, ledger.node))
     batches = CallsService(calls, Limit(NODE, settings.batched_calls))
     gateway, deliver = Limit(GATEWAY, settings.gateway_calls), Limit(DELIVER, settings.deliver_streams)
     endorsing, ordering = Limit(ENDORSER, settings.endorser_calls), Limit(ORDERER, settings.deliver_streams)
@@ -110,7 +111,10 @@ def offer(
             "Broadcast": many(ORDERER, "Broadcast", blocks.broadcast, ordering),
             "Deliver": many(ORDERER, "Deliver", partial(blocks.deliver, kind=None), ordering),
         },
-        NODE: {"Calls": many(NODE, "Calls", batches.calls, connections)},
+        NODE: {
+            "Calls": many(NODE, "Calls", batches.calls, connections),
+            "TakePrivateData": one(NODE, "TakePrivateData", endorser.take_private_data, endorsing),
+        },
     }
     handlers = tuple(
         grpc.method_handlers_generic_handler(service, offered) for service, offered in methods.items()
