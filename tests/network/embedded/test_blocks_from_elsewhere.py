@@ -173,4 +173,5 @@ def test_a_far_time_in_an_invalid_transaction_does_not_make_the_orderer_expire(b
 def test_a_submission_knows_what_it_is(bench):
     envelope = configured(bench, max_messages=7)
     submission = Submission.read(envelope)
-    assert (submission.transaction, submission.error, submission.tx_id) == (None, None, "")
+    assert (submission.transaction, submission.error, submission.alone) == (None, None, True)
+    assert len(submission.tx_id) == 64, "that of the update in it"
