@@ -35,6 +35,19 @@ def test_a_lone_transaction_is_cut_at_once():
     assert batcher.wait_s(0.0) is None
 
 
+def test_what_must_be_alone_is_cut_at_once_after_what_came_before():
+    batcher = fed(loaded(100), 3, now_s=1.0)
+    assert batcher.wait_s(1.0) > 0
+    batcher.add("alone", 1, 1.0, alone=True)
+    fed(batcher, 1, now_s=2.0)
+    blocks = []
+    while batcher.wait_s(1.0) == 0:
+        blocks.append(batcher.cut(1.0))
+        batcher.done()
+    assert blocks == [[(1.0, 0), (1.0, 1), (1.0, 2)], ["alone"]]
+    assert len(batcher) == 1
+
+
 def test_a_block_never_exceeds_the_count():
     batcher = fed(Batcher(RULES), 35)
     sizes = []
