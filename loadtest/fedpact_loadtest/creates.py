@@ -49,3 +49,8 @@ def create(ctx: Context, message: Create) -> None:
 def chaincode() -> Chaincode:
     """Return the chaincode, for a node and for the audit."""
     return Chaincode([contract])
+
+
+def message(key: str, value: str) -> bytes:
+    """Return the argument of `CREATE`."""
+    return msgspec.json.encode(Create(key=key, value=value))

@@ -1,28 +1,31 @@
 """`fedpact bench submit`: committed transactions per second on an embedded ledger.
 
 Nothing is left out: a fresh ledger on the disk with full sync, a client with a real certificate, the
-gateway's real stages over the in-process transport; every proposal, envelope, endorsement and status request
-is signed, and every signature is checked or is known to have been made by this process.
+gateway's real stages; every proposal, envelope and endorsement is signed, and every signature is checked, or
+is known to have been made by this process. The client comes in-process, or from a process of its own over
+gRPC with TLS; then its status requests are signed and verified too.
 """
 
 from __future__ import annotations
 
-import math
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import msgspec
-
-from fedpact.gateway.commit import Commit
 from fedpact_loadtest import creates
-from fedpact_loadtest.in_flight import Load, Outcomes, Progress, keep_in_flight
-from fedpact_loadtest.venue import Venue, open_venue
+from fedpact_loadtest.client_process import Front
+from fedpact_loadtest.in_flight import Progress
+from fedpact_loadtest.measuring import Measured, Stages
+from fedpact_loadtest.submit_inprocess import InProcess
+from fedpact_loadtest.submit_report import SubmitReport, report
+from fedpact_loadtest.submit_served import Served
+from fedpact_loadtest.venue import folder_or_temporary
 
+FRONTS: tuple[Front, ...] = ("inprocess", "batch", "gateway")
+GATEWAY_CALLS = 500
+"""Calls under way that a node lets in over Fabric's methods, unless told otherwise; as Fabric's peers."""
+THREADS = 1
 _WARM_UP_S = 0.5
 _BOUNDS = {
     "in_flight": (1, 5_000),
@@ -31,6 +34,8 @@ _BOUNDS = {
     "organisations": (1, 64),
     "endorsements": (1, 64),
     "value_bytes": (1, creates.MAX_VALUE_BYTES),
+    "clients": (1, 64),
+    "threads": (1, 64),
 }
 
 
@@ -40,77 +45,51 @@ class SubmitRules:
 
     Attributes
     ----------
-    in_flight : transactions under way at any moment, 1 to 5,000.
+    front : `inprocess`: client and node in one process; `batch`: our client over the batched method;
+        `gateway`: our client over Fabric's methods. These two over TLS, each side in processes of its own.
+    in_flight : transactions under way at any moment, of all clients, 1 to 5,000; 500 at most with `gateway`.
+    clients : processes of `batch` and `gateway`, 1 to 64.
+    threads : that submit, with `inprocess`, 1 to 64.
     seconds : length of each repetition, 0.05 to 600.
     repetitions : how often it is measured, on one ledger that keeps growing.
     organisations : of the channel; the node plays a peer of each.
     endorsements : of different organisations that a transaction needs.
     value_bytes : what each transaction writes.
+    with_stages : whether one more repetition, which does not count, tells where processor time goes.
 
     Raises
     ------
     ValueError
-        Out of bounds, or more endorsements than organisations.
+        Out of bounds, more endorsements than organisations, more clients than transactions in flight.
     """
 
+    front: Front = "inprocess"
     in_flight: int = 50
+    clients: int = 1
+    threads: int = THREADS
     seconds: float = 5.0
     repetitions: int = 3
     organisations: int = 1
     endorsements: int = 1
     value_bytes: int = 100
+    with_stages: bool = False
 
     def __post_init__(self) -> None:
+        if self.front not in FRONTS:
+            raise ValueError(f"front is one of {', '.join(FRONTS)}")
         for name, (low, high) in _BOUNDS.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} lies between {low} and {high}")
         if self.endorsements > self.organisations:
             raise ValueError("a transaction has at most one endorsement of each organisation")
-
-
-class SubmitReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured.
-
-    Attributes
-    ----------
-    tps : committed transactions a second, median of the repetitions. The time runs from the first
-        proposal to the last verdict and includes what was spent on failures.
-    failures : transactions that were refused, invalid, or stayed without a verdict.
-    p50_ms, p95_ms : from before the proposal was built until the client knew the verdict; None without any.
-    cpu_ms_per_tx : processor time of client and node together for each committed one; None without any.
-    tps_min, tps_max : of the repetitions.
-    transactions : committed, in all repetitions.
-    blocks : that hold them.
-    in_flight, seconds, repetitions, organisations, endorsements, value_bytes : the rules.
-    """
-
-    tps: float
-    failures: int
-    p50_ms: float | None
-    p95_ms: float | None
-    cpu_ms_per_tx: float | None
-    tps_min: float
-    tps_max: float
-    transactions: int
-    blocks: int
-    in_flight: int
-    seconds: float
-    repetitions: int
-    organisations: int
-    endorsements: int
-    value_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Repetition:
-    outcomes: Outcomes
-    elapsed_s: float
-    cpu_s: float
-    blocks: int
-
-    @property
-    def tps(self) -> float:
-        return len(self.outcomes.latencies_s) / self.elapsed_s
+        if max(self.clients, self.threads) > self.in_flight:
+            raise ValueError("every client and thread has at least one transaction in flight")
+        if self.front == "gateway" and self.in_flight > GATEWAY_CALLS:
+            raise ValueError(f"a node lets in {GATEWAY_CALLS} calls at a time over Fabric's methods")
+        if self.front == "inprocess" and self.clients > 1:
+            raise ValueError("clients are processes, which the in-process front has none of; see threads")
+        if self.front != "inprocess" and self.threads > 1:
+            raise ValueError("threads are the in-process front's; see clients")
 
 
 DEFAULT_RULES = SubmitRules()
@@ -135,6 +114,8 @@ def bench_submit(
     ------
     LedgerError
         LEDGER_EXISTS, if the folder holds one already.
+    ChildError
+        A process of the benchmark ended before its time.
     """
     total = round(rules.repetitions * rules.seconds * 10)
 
@@ -145,70 +126,23 @@ def bench_submit(
 
         return at
 
-    with (
-        _place(folder) as place,
-        open_venue(place, organisations=rules.organisations, endorsements=rules.endorsements) as venue,
-    ):
-        _repeat(venue, rules, "warm-up", min(_WARM_UP_S, rules.seconds))
-        measured = [
-            _repeat(venue, rules, f"run-{number}", rules.seconds, tell(number))
-            for number in range(rules.repetitions)
-        ]
-    return _report(rules, measured)
-
-
-def _repeat(
-    venue: Venue, rules: SubmitRules, name: str, seconds: float, progress: Progress | None = None
-) -> _Repetition:
-    value = "x" * rules.value_bytes
-
-    def submit(key: str) -> Commit:
-        message = msgspec.json.encode(creates.Create(key=key, value=value))
-        return venue.gateway.submit_async(creates.CREATE, message)
-
-    height, cpu_s, begun_s = venue.ledger.height(), time.process_time(), time.perf_counter()
-    load = Load(rules.in_flight, seconds)
-    outcomes = keep_in_flight(submit, load, name, progress=progress)
-    elapsed_s = time.perf_counter() - begun_s
-    return _Repetition(outcomes, elapsed_s, time.process_time() - cpu_s, venue.ledger.height() - height)
-
-
-def _report(rules: SubmitRules, measured: list[_Repetition]) -> SubmitReport:
-    latencies_s = sorted(latency for one in measured for latency in one.outcomes.latencies_s)
-    committed = len(latencies_s)
-    cpu_s = math.fsum(one.cpu_s for one in measured)
-    speeds = [one.tps for one in measured]
-    return SubmitReport(
-        tps=round(statistics.median(speeds), 1),
-        failures=sum(one.outcomes.failures for one in measured),
-        p50_ms=_quantile_ms(latencies_s, 0.50),
-        p95_ms=_quantile_ms(latencies_s, 0.95),
-        cpu_ms_per_tx=round(cpu_s / committed * 1000, 4) if committed else None,
-        tps_min=round(min(speeds), 1),
-        tps_max=round(max(speeds), 1),
-        transactions=committed,
-        blocks=sum(one.blocks for one in measured),
-        in_flight=rules.in_flight,
-        seconds=rules.seconds,
-        repetitions=rules.repetitions,
-        organisations=rules.organisations,
-        endorsements=rules.endorsements,
-        value_bytes=rules.value_bytes,
-    )
-
-
-def _quantile_ms(ordered_s: list[float], part: float) -> float | None:
-    """Return the smallest value that at least this part of all values does not exceed."""
-    if not ordered_s:
-        return None
-    return round(ordered_s[math.ceil(part * len(ordered_s)) - 1] * 1000, 3)
+    stages: Stages | None = None
+    with folder_or_temporary(folder) as place, _bench(rules, place) as bench:
+        bench.run("warm-up", min(_WARM_UP_S, rules.seconds))
+        measured: list[Measured] = []
+        for number in range(rules.repetitions):
+            measured.append(bench.run(f"run-{number}", rules.seconds, tell(number)))
+            tell(number)(rules.seconds)
+        if rules.with_stages:
+            stages = bench.stages("stages", rules.seconds)
+    return report(rules, measured, stages)
 
 
 @contextmanager
-def _place(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-        return
-    with TemporaryDirectory(prefix="fedpact-bench-") as name:
-        yield Path(name)
+def _bench(rules: SubmitRules, place: Path) -> Iterator[InProcess | Served]:
+    if rules.front == "inprocess":
+        with InProcess.open(place, rules) as inside:
+            yield inside
+    else:
+        with Served.open(place, rules) as served:
+            yield served

@@ -1,4 +1,4 @@
-"""Where a benchmark takes place: a fresh embedded ledger on the disk, and one client of it."""
+"""Where a benchmark takes place: a fresh ledger, and one client of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fedpact.gateway.client import Gateway
-from fedpact.identity import CertificateAuthority
+from fedpact.identity import CertificateAuthority, Identity
 from fedpact.wire.config import ChannelConfig, Organisation
 from fedpact_loadtest import creates
 from fedpact_network.embedded.backend import EmbeddedBackend
@@ -22,16 +23,21 @@ class Venue:
     """A ledger with the benchmark's chaincode, and a client that may call it."""
 
     ledger: EmbeddedLedger
-    gateway: Gateway
+    client: Identity
+
+    @property
+    def gateway(self) -> Gateway:
+        """The client's, in this process."""
+        return Gateway(self.ledger.transport(), self.client, channel_id=CHANNEL, chaincode=creates.NAME)
 
 
 @contextmanager
-def open_venue(folder: Path, *, organisations: int, endorsements: int) -> Iterator[Venue]:
-    """Create `ledger.db` in a folder and issue the identities; close the ledger afterwards.
+def open_venue(place: Path | str, *, organisations: int, endorsements: int) -> Iterator[Venue]:
+    """Create a ledger and issue the identities; close the ledger afterwards.
 
     Parameters
     ----------
-    folder : an existing folder without a ledger.
+    place : an existing folder without a ledger, which will hold `ledger.db`; or a ledger's URL.
     organisations : how many the channel has; the node plays a peer of each.
     endorsements : of how many different organisations every transaction needs one.
 
@@ -47,14 +53,11 @@ def open_venue(folder: Path, *, organisations: int, endorsements: int) -> Iterat
     principals = ", ".join(f"'{authority.mspid}.peer'" for authority in authorities)
     config = ChannelConfig(
         CHANNEL,
-        tuple(
-            Organisation(authority.mspid, (authority.certificate_pem,))
-            for authority in authorities
-        ),
+        tuple(Organisation(authority.mspid, (authority.certificate_pem,)) for authority in authorities),
         endorsement=f"OutOf({endorsements}, {principals})",
     )
     ledger = EmbeddedBackend.create(
-        f"embedded://{(folder / 'ledger.db').absolute()}",
+        place if isinstance(place, str) else ledger_url(place),
         config,
         peers=[authority.issue("peer0", role=None, ou="peer") for authority in authorities],
         orderer=authorities[0].issue("orderer0", role=None, ou="orderer"),
@@ -62,4 +65,20 @@ def open_venue(folder: Path, *, organisations: int, endorsements: int) -> Iterat
     )
     client = authorities[0].issue("client", role="member")
     with ledger:
-        yield Venue(ledger, Gateway(ledger.transport(), client, channel_id=CHANNEL, chaincode=creates.NAME))
+        yield Venue(ledger, client)
+
+
+def ledger_url(folder: Path) -> str:
+    """Return the URL of a folder's ledger."""
+    return f"embedded://{(folder / 'ledger.db').absolute()}"
+
+
+@contextmanager
+def folder_or_temporary(folder: Path | None) -> Iterator[Path]:
+    """Make a folder if there is none; without a name, a temporary one that is removed afterwards."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with TemporaryDirectory(prefix="fedpact-bench-") as name:
+        yield Path(name)

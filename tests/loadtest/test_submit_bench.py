@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,10 @@ from fedpact.wire.blocks import parse_block
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.envelopes import parse_envelope
 from fedpact_loadtest import creates
+from fedpact_loadtest.children import ChildError
+from fedpact_loadtest.client_process import Front, Turn
 from fedpact_loadtest.in_flight import Load, keep_in_flight
+from fedpact_loadtest.served import Clients, found_and_serve
 from fedpact_loadtest.submit import SubmitReport, SubmitRules, bench_submit
 from fedpact_loadtest.venue import Venue, open_venue
 
@@ -49,7 +53,7 @@ def test_the_report_adds_up(kept: tuple[Path, SubmitReport, object]) -> None:
     assert report.cpu_ms_per_tx is not None
     assert 0 < report.p50_ms <= report.p95_ms
     assert report.cpu_ms_per_tx > 0
-    settings = {name: getattr(QUICK, name) for name in QUICK.__dataclass_fields__}
+    settings = {name: getattr(QUICK, name) for name in QUICK.__dataclass_fields__ if name != "with_stages"}
     assert {name: getattr(report, name) for name in settings} == settings
 
 
@@ -57,11 +61,13 @@ def test_the_report_is_one_json_object(kept: tuple[Path, SubmitReport, object]) 
     _, report, _ = kept
     fields = msgspec.json.decode(msgspec.json.encode(report))
     assert {"tps", "failures", "p50_ms", "p95_ms", "cpu_ms_per_tx"} <= set(fields)
+    assert fields["client_cpu_ms_per_tx"] is fields["node_cpu_ms_per_tx"] is fields["stages"] is None
 
 
 def test_progress_is_told(kept: tuple[Path, SubmitReport, list[tuple[int, int]]]) -> None:
     _, _, told = kept
     assert {total for _, total in told} == {9}
+    assert told[-1] == (9, 9)
     assert all(0 <= done <= 9 for done, _ in told)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
 
@@ -107,10 +113,22 @@ def test_a_ledger_that_is_there_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"in_flight": 0}, {"seconds": 0.0}, {"seconds": float("nan")}, {"repetitions": 0}, {"endorsements": 2}],
+    [
+        {"in_flight": 0},
+        {"seconds": 0.0},
+        {"seconds": float("nan")},
+        {"repetitions": 0},
+        {"endorsements": 2},
+        {"clients": 2},
+        {"threads": 60},
+        {"threads": 2, "front": "batch"},
+        {"in_flight": 501, "front": "gateway"},
+        {"clients": 51, "front": "batch"},
+        {"front": "fabric"},
+    ],
     ids=str,
 )
-def test_rules_out_of_bounds_are_refused(wrong: dict[str, int | float]) -> None:
+def test_rules_out_of_bounds_are_refused(wrong: dict[str, int | float | str]) -> None:
     with pytest.raises(ValueError):
         SubmitRules(**wrong)  # type: ignore[arg-type]
 
@@ -141,6 +159,67 @@ def test_what_gets_no_verdict_is_a_failure(tmp_path: Path) -> None:
         outcomes = keep_in_flight(submit, Load(5, 0.3), "test")
     assert 0 < len(outcomes.latencies_s) <= 20
     assert outcomes.failures > 0
+
+
+@pytest.mark.parametrize("front", ["batch", "gateway"])
+def test_a_served_node_and_its_clients_are_measured(front: Front, tmp_path: Path) -> None:
+    rules = SubmitRules(
+        front=front,
+        in_flight=6,
+        clients=2,
+        seconds=0.3,
+        repetitions=2,
+        organisations=2,
+        endorsements=2,
+        with_stages=True,
+    )
+    report = bench_submit(rules, folder=tmp_path)
+    assert (report.failures, report.first_failure) == (0, "")
+    assert report.transactions >= 6 * 2
+    assert report.client_cpu_ms_per_tx is not None
+    assert report.node_cpu_ms_per_tx is not None
+    assert report.cpu_ms_per_tx == pytest.approx(
+        report.client_cpu_ms_per_tx + report.node_cpu_ms_per_tx, abs=1e-3
+    )
+    assert report.stages is not None
+    spent = ("client: sign", "client: proposal, loop", "node: endorse", "node: submit", "node: block stage")
+    assert all(report.stages[stage] > 0 for stage in spent), report.stages
+    ledger = inspect_ledger(url(tmp_path))
+    try:
+        found = audit(ledger, chaincodes={creates.NAME: creates.chaincode()})
+        rows = [row for row in ledger.state(creates.NAME) if row.key.startswith("run-")]
+    finally:
+        ledger.close()
+    assert found.ok, found.findings
+    assert len(rows) == report.transactions
+
+
+def test_stages_in_process() -> None:
+    report = bench_submit(SubmitRules(in_flight=8, threads=2, seconds=0.2, repetitions=1, with_stages=True))
+    assert report.stages is not None
+    assert all(report.stages[stage] > 0 for stage in ("proposal", "endorse", "submit", "block stage"))
+
+
+def test_what_a_served_node_refuses_is_a_failure(tmp_path: Path) -> None:
+    with (
+        found_and_serve(tmp_path, organisations=1, endorsements=1) as node,
+        Clients(node, "batch", number=1, in_flight=2, value_bytes=10) as clients,
+    ):
+        first = clients.run(Turn("same", 0.1)).outcomes
+        again = clients.run(Turn("same", 0.1)).outcomes
+    assert first.failures == 0
+    assert again.failures >= min(2, len(first.latencies_s))
+    assert "RECORD_EXISTS" in again.first_failure
+
+
+def test_a_client_without_a_node_says_why(tmp_path: Path) -> None:
+    with found_and_serve(tmp_path, organisations=1, endorsements=1) as node:
+        gone = replace(node, credentials=replace(node.credentials, key=tmp_path / "missing.key"))
+        with (
+            Clients(gone, "gateway", number=1, in_flight=1, value_bytes=1) as clients,
+            pytest.raises(ChildError, match=r"missing\.key"),
+        ):
+            clients.run(Turn("none", 0.1))
 
 
 def call(*options: str) -> subprocess.CompletedProcess[bytes]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
+from fedpact.cli.bench_compared import official_client
 from fedpact.cli.output import emit, json_option, progress
 
 
@@ -15,28 +17,33 @@ def command() -> None:
     """Measure, as ratios against a peer in the same run where there is one."""
 
 
+command.add_command(official_client)
+_FRONTS = ("inprocess", "batch", "gateway")
+
+
 @command.command()
+@click.option(
+    "--front",
+    type=click.Choice(_FRONTS),
+    default="inprocess",
+    show_default=True,
+    help="Client and node in one process; or, over TLS, our batched method; or Fabric's own methods.",
+)
 @click.option("--in-flight", default=50, show_default=True, help="Transactions under way at any moment.")
+@click.option("--clients", default=1, show_default=True, help="Processes of clients, of batch and gateway.")
+@click.option("--threads", default=1, show_default=True, help="Threads that submit, of inprocess.")
 @click.option("--seconds", default=5.0, show_default=True, help="Length of each repetition.")
 @click.option("--repetitions", default=3, show_default=True, help="How often it is measured.")
 @click.option("--organisations", default=1, show_default=True, help="Organisations of the channel.")
 @click.option("--endorsements", default=1, show_default=True, help="Organisations that must endorse.")
+@click.option("--stages", "with_stages", is_flag=True, help="One more repetition: where processor time goes.")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     help="Create the ledger here and keep it; default a temporary folder. Its disk is part of the result.",
 )
 @json_option
-def submit(  # noqa: PLR0913 (each is an option)
-    *,
-    in_flight: int,
-    seconds: float,
-    repetitions: int,
-    organisations: int,
-    endorsements: int,
-    folder: Path | None,
-    as_json: bool,
-) -> None:
+def submit(*, folder: Path | None, as_json: bool, **rules: Any) -> None:
     """Measure committed transactions per second: signed 100-byte creates, fully verified, full sync.
 
     Exit code 1 when any transaction failed.
@@ -44,17 +51,11 @@ def submit(  # noqa: PLR0913 (each is an option)
     from fedpact_loadtest.submit import SubmitRules, bench_submit
 
     try:
-        rules = SubmitRules(
-            in_flight=in_flight,
-            seconds=seconds,
-            repetitions=repetitions,
-            organisations=organisations,
-            endorsements=endorsements,
-        )
+        checked = SubmitRules(**rules)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     with progress("submitting") as advance:
-        report = bench_submit(rules, folder=folder, progress=advance)
+        report = bench_submit(checked, folder=folder, progress=advance)
     emit(report, as_json=as_json)
     sys.exit(1 if report.failures else 0)
 
