@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 
 from fabric_protos.common import common_pb2
 
@@ -10,14 +11,22 @@ from fedpact.gateway.transport import ErrorDetail
 from fedpact.identity import Identity, IdentityError
 from fedpact.validation import ChannelRules
 from fedpact.wire.definitions import LIFECYCLE
-from fedpact.wire.envelopes import Endorsement, Response, assemble, endorse_message, response_payload
+from fedpact.wire.envelopes import (
+    Endorsement,
+    ParsedTransaction,
+    Response,
+    assemble,
+    endorse_message,
+    response_payload,
+)
 from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Member
 from fedpact.wire.policies import Policy, choose_for
 from fedpact.wire.proposals import ParsedProposal, parse_proposal
-from fedpact.wire.rwsets import NamespaceRwset, PrivateRwset, encode
+from fedpact.wire.rwsets import NamespaceRwset, PrivateRwset, decode, encode
 from fedpact.wire.simulation import Simulation
 from fedpact_network.embedded.agreed_code import AgreedCode, Executed, Terms
+from fedpact_network.embedded.assembled import Assembled
 from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.endorsement_needs import needed_policies
 from fedpact_network.embedded.errors import Refusal, RefusalCode
@@ -44,6 +53,7 @@ class Endorser:
     code : what can be called.
     snapshots : the committed state.
     own : remembers the signatures made here.
+    assembled : remembers the transactions put together here.
     clock_ns : the node's clock.
     keep : puts private write sets on the disk, before the endorsement leaves.
     window_ms : how far a proposal's time may be off the clock.
@@ -58,6 +68,7 @@ class Endorser:
         code: AgreedCode,
         snapshots: Snapshots,
         own: OwnSignatures,
+        assembled: Assembled,
         clock_ns: Callable[[], int],
         keep: Keep,
         window_ms: int = TIME_WINDOW_MS,
@@ -68,6 +79,7 @@ class Endorser:
         self._code = code
         self._snapshots = snapshots
         self._own = own
+        self._assembled = assembled
         self._clock_ns = clock_ns
         self._keep = keep
         self._window_ms = window_ms
@@ -129,7 +141,8 @@ class Endorser:
                     executed = self._execute(rules, snapshot, proposal, self._played(chosen))
                     rwset = executed.simulation.rwset()
             height = snapshot.height
-        prp = _response_payload(proposal, executed, rwset)
+        results = _encoded(rwset)
+        prp = _response_payload(proposal, executed, results)
         self._keep_private(executed.simulation, height)
         played = self._played(chosen)
         endorsements = [self._sign(self._peers[mspid], prp) for mspid in played]
@@ -137,7 +150,25 @@ class Endorser:
         if missing:
             call = RemoteCall(proposal_bytes, signature, missing, policies, played, prp)
             endorsements += ask(self._remote, call)
-        return self._assembled(proposal, prp, endorsements)
+        envelope = self._assemble(proposal, prp, endorsements)
+        payload = envelope.payload
+        self._assembled.remember(
+            payload,
+            lambda signature: ParsedTransaction(
+                proposal.headers,
+                payload,
+                signature,
+                proposal.args,
+                True,
+                prp,
+                tuple(endorsements),
+                _decoded(rwset, results),
+                executed.response,
+                executed.simulation.event,
+                executed.terms.version,
+            ),
+        )
+        return envelope
 
     def answers(self, text: str) -> tuple[ErrorDetail, ...]:
         """Give a refusal as the answer of the first peer, if there is one."""
@@ -217,7 +248,7 @@ class Endorser:
         except WireError as error:
             raise Refusal(RefusalCode.MALFORMED, str(error)) from error
 
-    def _assembled(
+    def _assemble(
         self, proposal: ParsedProposal, prp: bytes, endorsements: Sequence[Endorsement]
     ) -> common_pb2.Envelope:
         envelope = assemble(proposal, prp, endorsements)
@@ -234,10 +265,21 @@ class Endorser:
         return Endorsement(peer.creator, signature)
 
 
-def _response_payload(proposal: ParsedProposal, executed: Executed, rwset: NamespaceRwset) -> bytes:
-    simulation, response, terms = executed
+def _encoded(rwset: NamespaceRwset) -> bytes:
     try:
-        results = encode([rwset])
+        return encode([rwset])
     except WireError as error:
         raise Refusal(RefusalCode.MALFORMED, str(error)) from error
+
+
+def _decoded(rwset: NamespaceRwset, results: bytes) -> tuple[NamespaceRwset, ...]:
+    """Return what `decode` would; the usual, plain read/write set is only put into order."""
+    if rwset.range_queries or rwset.metadata or rwset.collections:
+        return decode(results)
+    reads, writes = sorted(rwset.reads, key=itemgetter(0)), sorted(rwset.writes, key=itemgetter(0))
+    return (NamespaceRwset(rwset.namespace, tuple(reads), (), tuple(writes)),)
+
+
+def _response_payload(proposal: ParsedProposal, executed: Executed, results: bytes) -> bytes:
+    simulation, response, terms = executed
     return response_payload(proposal, results, response, event=simulation.event, version=terms.version)

@@ -24,6 +24,7 @@ from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Membership
 from fedpact.wire.rwsets import PrivateRwset
 from fedpact_network.embedded.agreed_code import AgreedCode
+from fedpact_network.embedded.assembled import Assembled
 from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.committer import Committer
 from fedpact_network.embedded.endorser import Endorser
@@ -66,6 +67,7 @@ class EmbeddedNode:
     endorser : executes proposals.
     notifier : tells what became of transactions.
     snapshots : the committed state.
+    transient : private write sets that wait for their commit.
     organisations : MSP ids of the peers it plays.
     chaincodes : names of what can be called.
     block_took : told the seconds that every block took, in the block stage's thread.
@@ -88,16 +90,18 @@ class EmbeddedNode:
             check_keys(keys, self.membership, self.now_s)
         self.snapshots = Snapshots(store, StateCache())
         self.notifier = Notifier(self.snapshots.height)
-        self._transient = TransientStore(store.connection())
-        self.notifier.add(self._transient)
+        self.transient = TransientStore(store.connection(), share=settings.share)
+        self.notifier.add(self.transient)
+        self._assembled = Assembled()
         self.endorser = Endorser(
             self.channel,
             peers=keys.peers,
             code=AgreedCode(settings.chaincodes, required=settings.require_definitions),
             snapshots=self.snapshots,
             own=own,
+            assembled=self._assembled,
             clock_ns=settings.clock_ns,
-            keep=self._transient.keep,
+            keep=self.transient.endorsed,
             window_ms=settings.window_ms,
             remote=settings.remote,
         )
@@ -108,7 +112,7 @@ class EmbeddedNode:
             self.channel,
             self._validator,
             self.notifier,
-            PrivateData(keys.peers, lambda tx_id: (*self._transient.find(tx_id), *settings.private(tx_id))),
+            PrivateData(keys.peers, lambda tx_id: (*self.transient.find(tx_id), *settings.private(tx_id))),
         )
         self.organisations = tuple(sorted(keys.peers))
         self.chaincodes = frozenset(settings.chaincodes)
@@ -155,7 +159,7 @@ class EmbeddedNode:
         self.notifier.check()
         if len(envelope) > self.channel.bundle.batch.absolute_max_bytes:
             raise Refusal(RefusalCode.TOO_LARGE, f"an envelope of {len(envelope)} bytes")
-        submission = Submission.read(envelope)
+        submission = Submission.read(envelope, self._assembled)
         transaction = submission.transaction
         if transaction is None:
             return self._submit_update(submission)
@@ -219,7 +223,7 @@ class EmbeddedNode:
         self.notifier.stop(_STOPPED)
         self._validator.close()
         self.snapshots.close()
-        self._transient.close()
+        self.transient.close()
         self._store.close()
 
     def _sequencer(self) -> Sequencer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fedpact.validation import ConfigTransaction, Parsed, parse
 from fedpact.wire.envelopes import ParsedTransaction
 from fedpact.wire.errors import WireError
+from fedpact_network.embedded.assembled import Assembled
 from fedpact_network.embedded.update_envelopes import configuration_id
 
 
@@ -32,9 +33,10 @@ class Submission:
     sequence: int = 0
 
     @classmethod
-    def read(cls, envelope: bytes) -> Submission:
-        """Parse an envelope; raises nothing."""
-        parsed = parse(envelope)
+    def read(cls, envelope: bytes, assembled: Assembled | None = None) -> Submission:
+        """Parse an envelope, unless it was assembled here; raises nothing."""
+        parsed: Parsed | None = None if assembled is None else assembled.take(envelope)
+        parsed = parsed or parse(envelope)
         if isinstance(parsed, ParsedTransaction):
             return cls(envelope, parsed, parsed.transaction_id)
         return cls(

@@ -44,6 +44,7 @@ class CallsService:
             "endorse": calls.endorse,
             "submit": calls.submit,
             "commit_status": calls.commit_status,
+            "submit_and_wait": calls.submit_and_wait,
         }
 
     async def calls(self, requests: AsyncIterator[bytes], context: Context) -> AsyncGenerator[bytes, None]:

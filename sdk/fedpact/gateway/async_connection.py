@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from fedpact.gateway.commit import CommitStage, Result
 from fedpact.gateway.connection import Terms
-from fedpact.gateway.flows import Flow, Pause
+from fedpact.gateway.flows import Flow, Pause, Stage
 from fedpact.gateway.messages import CommitStatus, SignedProposal
 from fedpact.gateway.proposal import ProposalStage
 from fedpact.gateway.transaction import TransactionStage
@@ -23,6 +23,10 @@ class AsyncConnection(Terms):
     """Terms and an asyncio transport; runs flows in the caller's task."""
 
     transport: AsyncTransport
+
+    def offers(self, stage: Stage) -> bool:
+        """Whether the transport has a method beyond those that every transport has."""
+        return hasattr(self.transport, stage)
 
     async def run(self, flow: Flow[T]) -> T:
         """Do what a flow asks for, until it returns or raises."""

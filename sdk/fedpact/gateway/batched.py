@@ -35,6 +35,10 @@ class BatchedTransport(GrpcTransport):
         self._lock = threading.Lock()
         self._stream: _CallStream | None = None
 
+    def submit_and_wait(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Hand a signed envelope to the orderer and wait for its verdict."""
+        return self._call("submit_and_wait", request, timeout_s)
+
     def close(self) -> None:
         """Cut the connection; calls and streams under way end with CANCELLED."""
         with self._lock:

@@ -29,6 +29,10 @@ class AsyncBatchedTransport(AsyncGrpcTransport):
         self._calls = self._channel.stream_stream(CALLS_METHOD)
         self._stream: _CallStream | None = None
 
+    async def submit_and_wait(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Hand a signed envelope to the orderer and wait for its verdict."""
+        return await self._call("submit_and_wait", request, timeout_s)
+
     async def close(self) -> None:
         """Cut the connection; calls and streams under way end with CANCELLED."""
         self._closed = True

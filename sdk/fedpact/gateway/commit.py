@@ -65,22 +65,27 @@ class CommitStage:
         return messages.signed_commit_status_request(self.message, self._signature or b"")
 
     def asking(self, timeout_s: float | None = None) -> Flow[CommitStatus]:
-        """Flow of `status`."""
-        if self._signature is None:
-            self._signature = self._terms.identity.sign(self.message)
-        request = messages.signed_commit_status_request(self.message, self._signature)
+        """Flow of `status`; within the node's process it is asked for without a signature."""
         wait_s = self._terms.deadlines.commit_s if timeout_s is None else timeout_s
         try:
+            if self._signature is None and self._terms.offers("verdict"):
+                return messages.commit_status_reply((yield Call("verdict", self.message, wait_s)))
+            if self._signature is None:
+                self._signature = self._terms.identity.sign(self.message)
+            request = messages.signed_commit_status_request(self.message, self._signature)
             return messages.commit_status_reply((yield Call("commit_status", request, wait_s)))
         except TransportError as error:
             raise CommitStatusError(self.transaction_id, f"no verdict, {error}", error) from error
 
     def concluding(self, timeout_s: float | None = None) -> Flow[Result]:
         """Flow of `result`."""
-        code, block_number = verdict = yield from self.asking(timeout_s)
+        return self.conclude((yield from self.asking(timeout_s)))
+
+    def conclude(self, verdict: CommitStatus) -> Result:
+        """Return the result if the transaction is valid; CommitError if not."""
         if not verdict.valid:
-            raise CommitError(self.transaction_id, code, block_number)
-        return Result(self.transaction_id, self.payload, block_number)
+            raise CommitError(self.transaction_id, *verdict)
+        return Result(self.transaction_id, self.payload, verdict.block_number)
 
 
 class Commit(CommitStage):

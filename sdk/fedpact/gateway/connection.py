@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from fedpact.gateway.flows import Flow, Pause
+from fedpact.gateway.flows import Flow, Pause, Stage
 from fedpact.gateway.transport import Transport, TransportError
 
 T = TypeVar("T")
@@ -88,12 +88,20 @@ class Terms:
     retries: Retries
     tls_certificate_hash: bytes
 
+    def offers(self, stage: Stage) -> bool:
+        """Whether the transport has a method beyond those that every transport has."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Connection(Terms):
     """Terms and a transport; runs flows in the caller's thread."""
 
     transport: Transport
+
+    def offers(self, stage: Stage) -> bool:
+        """Whether the transport has a method beyond those that every transport has."""
+        return hasattr(self.transport, stage)
 
     def run(self, flow: Flow[T]) -> T:
         """Do what a flow asks for, until it returns or raises."""

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-Stage = Literal["evaluate", "endorse", "submit", "commit_status"]
-"""A transport's method."""
+Stage = Literal["evaluate", "endorse", "submit", "commit_status", "submit_and_wait", "verdict"]
+"""A transport's method; not every transport has the last two."""
 
 
 class Call(NamedTuple):

@@ -66,6 +66,10 @@ class LocalTransport:
         """Wait for a transaction's verdict."""
         return self._call(Request("commit_status", timeout_s, request))
 
+    def submit_and_wait(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Hand a signed envelope to the orderer and wait for its verdict."""
+        return self._call(Request("submit_and_wait", timeout_s, request))
+
     def chaincode_events(self, request: bytes, /) -> Stream:
         """UNIMPLEMENTED: the local socket carries no streams."""
         raise TransportError(Status.UNIMPLEMENTED, "the local socket carries no events")

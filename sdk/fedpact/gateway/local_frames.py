@@ -22,7 +22,7 @@ import msgspec
 from fedpact.gateway.transport import ErrorDetail, Status, TransportError
 from fedpact.wire.errors import MAX_MESSAGE_BYTES
 
-METHODS = frozenset({"evaluate", "endorse", "submit", "commit_status"})
+METHODS = frozenset({"evaluate", "endorse", "submit", "commit_status", "submit_and_wait"})
 MAX_FRAME_BYTES = MAX_MESSAGE_BYTES + 64 * 1024
 MAX_PATH_BYTES = 107
 """Longest path of a Unix socket on Linux."""

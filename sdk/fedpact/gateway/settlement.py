@@ -85,14 +85,10 @@ def settle(terms: Terms, transaction: TransactionStage) -> Flow[Result]:
         All attempts ended without a verdict.
     """
 
-    def first() -> Flow[Result]:
-        yield from transaction.submitting()
-        return (yield from transaction.stage_of_commit().concluding())
-
     def again() -> Flow[Result]:
         return _find(terms, transaction)
 
-    return _insist(terms, transaction, first, again)
+    return _insist(terms, transaction, transaction.committing, again)
 
 
 def resume(terms: Terms, transaction: TransactionStage) -> Flow[Result]:
@@ -123,8 +119,7 @@ def _find(terms: Terms, transaction: TransactionStage) -> Flow[Result]:
     except CommitStatusError as error:
         if not error.undecided:
             raise
-    yield from transaction.submitting()
-    return (yield from commit.concluding())
+    return (yield from transaction.committing())
 
 
 def _insist(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from fedpact.gateway import messages, offline
-from fedpact.gateway.commit import Commit, CommitStage
+from fedpact.gateway.commit import Commit, CommitStage, Result
 from fedpact.gateway.connection import Connection, Terms
 from fedpact.gateway.errors import SubmitError
 from fedpact.gateway.flows import Call, Flow
@@ -56,17 +56,34 @@ class TransactionStage:
 
     def submitting(self) -> Flow[None]:
         """Flow of `submit`."""
-        if self._signature is None:
-            self._signature = self._terms.identity.sign(self.message)
-        request = messages.submit_request(self._prepared, self._signature)
+        request = self._request()
         try:
             messages.submit_reply((yield Call("submit", request, self._terms.deadlines.submit_s)))
         except TransportError as error:
             raise SubmitError(self.transaction_id, f"not submitted, {error}", error) from error
 
+    def committing(self) -> Flow[Result]:
+        """Submit and wait for the verdict; in one call where the transport offers it."""
+        commit = self.stage_of_commit()
+        if not self._terms.offers("submit_and_wait"):
+            yield from self.submitting()
+            return (yield from commit.concluding())
+        request = self._request()
+        try:
+            reply = yield Call("submit_and_wait", request, self._terms.deadlines.commit_s)
+            verdict = messages.commit_status_reply(reply)
+        except TransportError as error:
+            raise SubmitError(self.transaction_id, f"not submitted, or no verdict, {error}", error) from error
+        return commit.conclude(verdict)
+
     def stage_of_commit(self) -> CommitStage:
         """Return the third stage, for flows."""
         return CommitStage(self._terms, self.transaction_id, self.payload)
+
+    def _request(self) -> bytes:
+        if self._signature is None:
+            self._signature = self._terms.identity.sign(self.message)
+        return messages.submit_request(self._prepared, self._signature)
 
 
 class Transaction(TransactionStage):

@@ -153,6 +153,25 @@ class Transport(Protocol):
         """Release what the transport holds; more than once is allowed."""
 
 
+class CommittingTransport(Transport, Protocol):
+    """What transports to nodes of ours offer besides: fewer calls and signatures for the same certainty."""
+
+    def submit_and_wait(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Hand a signed envelope to the orderer and wait for its verdict.
+
+        `SubmitRequest` -> `CommitStatusResponse`. The envelope's signature says who asks. A status that
+        leaves open whether the envelope was taken leaves open, too, whether it is committed; any other one
+        means that it was not taken.
+        """
+
+
+class InProcessTransport(CommittingTransport, Protocol):
+    """What a node offers within its process, to those who could ask it anything."""
+
+    def verdict(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        """Do as `commit_status`, without a signature; `CommitStatusRequest` -> `CommitStatusResponse`."""
+
+
 class AsyncTransport(Protocol):
     """`Transport` for the tasks of one event loop."""
 

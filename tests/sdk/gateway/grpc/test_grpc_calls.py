@@ -268,7 +268,7 @@ def test_an_address_that_takes_connections_and_says_nothing_is_given_up(serve, c
 
 
 def test_a_whole_transaction(serve, connect, scripted, identity):
-    face = connect(serve(scripted))
+    face = connect(serve(scripted.offer("submit_and_wait")))
     gateway = face.gateway(identity)
     assert face.do(gateway.evaluate("tasks:get")) == b"evaluated"
     assert face.do(gateway.submit("tasks:create", b"{}")).block_number == 7
@@ -294,7 +294,7 @@ def test_stages_signed_elsewhere(serve, connect, scripted, identity):
 
 
 def test_refusals_conflicts_and_lost_answers_over_the_wire(serve, connect, scripted, script, identity):
-    face = connect(serve(scripted))
+    face = connect(serve(scripted.offer("submit_and_wait")))
     gateway = face.gateway(
         identity,
         retries=Retries(first_s=0.001, cap_s=0.002),

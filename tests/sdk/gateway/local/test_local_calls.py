@@ -119,9 +119,9 @@ def test_requests_and_answers_are_bounded(local, transport, monkeypatch):
 
 
 def test_a_gateway_client_works_over_the_socket(identity, tmp_path, scripted):
-    with LocalServer(scripted, tmp_path / "node.sock") as server:
+    with LocalServer(scripted.offer("submit_and_wait"), tmp_path / "node.sock") as server:
         transport = LocalTransport(server.address)
         result = Gateway(transport, identity).submit("tasks:create", b"{}")
         assert (result.payload, result.block_number) == (b"result", 7)
-        assert scripted.methods() == ["endorse", "submit", "commit_status"]
+        assert scripted.methods() == ["endorse", "submit_and_wait"]
         transport.close()
