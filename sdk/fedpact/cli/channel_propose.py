@@ -125,18 +125,18 @@ def propose(  # noqa: PLR0913 (options)
 
     rules = {"timeout_ms": batch_timeout_ms, "max_messages": max_messages, "max_bytes": max_bytes}
     batch = {name: number for name, number in rules.items() if number is not None}
-    changes = [
-        *(OrganisationFile.from_json(file.read_bytes()).admission() for file in newcomers),
-        *(make.remove_organisation(mspid) for mspid in leavers),
-        *([make.set_batch_rules(**batch)] if batch else []),
-        *(make.set_policy(path, text) for path, text in policies),
-        *(make.set_anchor_peers(mspid, places.split(",")) for mspid, places in anchors),
-        *_revocations(access, revoked),
-        *(make.publish_revocation_list(mspid, Path(file).read_bytes()) for mspid, file in lists),
-    ]
-    if not changes:
-        raise click.UsageError("what is to be changed?")
     try:
+        changes = [
+            *(OrganisationFile.from_json(file.read_bytes()).admission() for file in newcomers),
+            *(make.remove_organisation(mspid) for mspid in leavers),
+            *([make.set_batch_rules(**batch)] if batch else []),
+            *(make.set_policy(path, text) for path, text in policies),
+            *(make.set_anchor_peers(mspid, places.split(",")) for mspid, places in anchors),
+            *_revocations(access, revoked),
+            *(make.publish_revocation_list(mspid, Path(file).read_bytes()) for mspid, file in lists),
+        ]
+        if not changes:
+            raise click.UsageError("what is to be changed?")
         with access.connect() as session:
             update = session.channel.propose(*changes)
             found = session.channel.review(update)

@@ -58,10 +58,10 @@ def describe(mspid: str | None, home: Path | None, *, without_orderers: bool) ->
 
 @click.command()
 @with_access
-@click.argument("identity", metavar="[MSPID/NAME]", required=False)
+@click.argument("member", metavar="[MSPID/NAME]", required=False)
 @click.option("--certificate", type=FILE, help="Revoke this certificate, PEM, in place of the wallet's.")
 @json_option
-def revoke(access: Access, identity: str | None, *, certificate: Path | None, as_json: bool) -> None:
+def revoke(access: Access, member: str | None, *, certificate: Path | None, as_json: bool) -> None:
     """Revoke an identity's certificate and publish its organisation's list in the channel.
 
     From then on the identity is refused; what it has committed stays valid. The organisation's authority is
@@ -71,13 +71,13 @@ def revoke(access: Access, identity: str | None, *, certificate: Path | None, as
     from fedpact.consortium.channel_changes import revoke as revocation
     from fedpact.identity.certificates import common_name, load_certificate
 
-    if (identity is None) == (certificate is None):
+    if (member is None) == (certificate is None):
         raise click.UsageError("give either MSPID/NAME or --certificate")
     consortium = opened(access.home)
     if certificate is not None:
         pem = certificate.read_bytes()
     else:
-        pem = find_identity(consortium.wallet, identity).certificate_pem
+        pem = find_identity(consortium.wallet, member).certificate_pem
     authority = issuer(consortium.authorities.values(), pem)
     acting = access.identity or f"{authority.mspid}/{ADMINISTRATOR}"
     with replace(access, identity=acting).connect() as session:
