@@ -12,13 +12,21 @@ import grpc
 import pytest
 from fabric_protos.common import common_pb2
 from tests.network.server.conftest import Caller, TlsAuthority
+from tests.sdk.validation.conftest import definition_rows
 
 from fedpact.audit.auditor import audit
 from fedpact.gateway.addresses import GrpcAddress, parse_address
 from fedpact.gateway.grpc_channel import Tls as ClientTls
 from fedpact.identity import CertificateAuthority, Identity
 from fedpact.wire.blocks import parse_block
+from fedpact.wire.chaincode_terms import ChaincodeTerms, CollectionTerms
+from fedpact.wire.commits import ValidationCode
 from fedpact.wire.config import BatchRules, ChannelConfig, Organisation
+from fedpact.wire.definitions import LIFECYCLE
+from fedpact.wire.envelopes import Endorsement, assemble, endorse_message, response_payload
+from fedpact.wire.envelopes import Response as Answer
+from fedpact.wire.proposals import build_proposal, parse_proposal
+from fedpact.wire.rwsets import NamespaceRwset, Write, encode
 from fedpact_chaincode.chaincode import Response
 from fedpact_chaincode.stub import Stub
 from fedpact_network.embedded.backend import EmbeddedBackend
@@ -34,7 +42,7 @@ MSPIDS = ("Org1MSP", "Org2MSP", "Org3MSP")
 
 
 class KeyValue:
-    """Reads and writes public keys; `transient` tells what of the transient data a peer was given."""
+    """Reads and writes public and private keys; `seen` are the transient data that a peer was given."""
 
     version = "1"
 
@@ -50,8 +58,14 @@ class KeyValue:
         elif operation == "add":
             stub.get_state(operands[0])
             stub.put_state(operands[0], operands[1].encode())
+        elif operation == "mark":
+            stub.put_state(operands[0], b"marked")
         elif operation == "read":
             return Response(200, "", stub.get_state(operands[0]) or b"")
+        elif operation == "hide":
+            stub.put_private_data(operands[0], operands[1], stub.transient["value"])
+        elif operation == "reveal":
+            return Response(200, "", stub.get_private_data(operands[0], operands[1]) or b"")
         elif operation == "refuse":
             return Response(403, "refused")
         return Response(200, "", self.answer)
@@ -209,6 +223,36 @@ class World:
         second.knows(Org1MSP=first, Org3MSP=third)
         third.knows(Org1MSP=first, Org2MSP=second)
         return first, second, third
+
+    def define(self, node: Node, *collections: CollectionTerms) -> None:
+        """Have all organisations agree on `kv` with these collections."""
+        terms = ChaincodeTerms(
+            name="kv",
+            sequence=1,
+            version="1",
+            policy="/Channel/Application/Endorsement",
+            collections=collections,
+        )
+        writes = tuple(Write(key, value) for key, value in definition_rows(terms).items())
+        built = build_proposal(
+            self.alice.creator,
+            channel_id=CHANNEL,
+            chaincode=LIFECYCLE,
+            args=[b"CommitChaincodeDefinition"],
+            timestamp_ns=time.time_ns(),
+        )
+        proposal = parse_proposal(built.proposal_bytes)
+        rwset = encode([NamespaceRwset(LIFECYCLE, writes=writes)])
+        prp = response_payload(proposal, rwset, Answer(200), version="syscc")
+        endorsements = [
+            Endorsement(peer.creator, peer.sign(endorse_message(prp, peer.creator)))
+            for peer in self.peers.values()
+        ]
+        envelope = assemble(proposal, prp, endorsements)
+        envelope.signature = self.alice.sign(envelope.payload)
+        tx_id = node.ledger.node.submit(envelope.SerializeToString())
+        assert node.ledger.node.outcome(tx_id, WAIT_S).code is ValidationCode.VALID
+        self.settle()
 
     def close(self) -> None:
         for close in self.closing:

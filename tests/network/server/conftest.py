@@ -100,13 +100,20 @@ class Caller:
     def call(self, method: str, request: bytes, *, timeout_s: float = WAIT_S, **more: Any) -> bytes:
         return self.channel.unary_unary(method)(request, timeout=timeout_s, **more)
 
-    def proposal(self, *args: str, chaincode: str = "kv", channel: str = CHANNEL) -> Any:
+    def proposal(
+        self,
+        *args: str,
+        chaincode: str = "kv",
+        channel: str = CHANNEL,
+        transient: dict[str, bytes] | None = None,
+    ) -> Any:
         built = build_proposal(
             self.identity.creator,
             channel_id=channel,
             chaincode=chaincode,
             args=[arg.encode() for arg in args],
             timestamp_ns=time.time_ns(),
+            transient=transient or {},
         )
         signed = proposal_pb2.SignedProposal(
             proposal_bytes=built.proposal_bytes, signature=self.identity.sign(built.proposal_bytes)
@@ -122,7 +129,7 @@ class Caller:
         return gateway_pb2.EvaluateResponse.FromString(reply).result.payload
 
     def endorse(
-        self, *args: str, organisations: tuple[str, ...] = (), **place: str
+        self, *args: str, organisations: tuple[str, ...] = (), **place: Any
     ) -> tuple[str, common_pb2.Envelope]:
         tx_id, signed = self.proposal(*args, **place)
         request = gateway_pb2.EndorseRequest(
