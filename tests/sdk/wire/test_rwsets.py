@@ -29,7 +29,7 @@ def _unique(items):
 namespaces = st.lists(
     st.builds(
         NamespaceRwset,
-        st.text(max_size=5),
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
         _unique(reads),
         st.lists(queries, max_size=2).map(tuple),
         _unique(writes),
