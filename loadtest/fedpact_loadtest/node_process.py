@@ -73,7 +73,7 @@ class NodeSpent(msgspec.Struct):
 
 def main(lines: BinaryIO, answers: BinaryIO) -> None:
     """Serve until the input ends."""
-    from fedpact_loadtest import creates
+    from fedpact_loadtest.venue import chaincodes
     from fedpact_network.embedded.backend import EmbeddedBackend
     from fedpact_network.server.process import SWITCH_S
     from fedpact_network.server.server import serve
@@ -84,7 +84,7 @@ def main(lines: BinaryIO, answers: BinaryIO) -> None:
     times = StageTimes()
     sys.setswitchinterval(SWITCH_S)
     begun_s = time.perf_counter()
-    with EmbeddedBackend.open(order.url, chaincodes={creates.NAME: creates.chaincode()}) as ledger:
+    with EmbeddedBackend.open(order.url, chaincodes=chaincodes()) as ledger:
         if order.stages:
             handler = ledger.transport()
             for stage in _STAGES:

