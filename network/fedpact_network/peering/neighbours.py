@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from fedpact_network.embedded.node import EmbeddedNode
 from fedpact_network.peering.block_source import BlockSource
+from fedpact_network.peering.broadcasting import Broadcaster
 from fedpact_network.peering.directory import Directory, security_of
 from fedpact_network.peering.dissemination import Disseminator
 from fedpact_network.peering.endorsing import PeerEndorsers
 from fedpact_network.peering.reconciliation import Reconciler
-from fedpact_network.peering.remote_orderer import Broadcaster, RemoteOrderer
+from fedpact_network.peering.remote_orderer import RemoteOrderer
 
 if TYPE_CHECKING:
     from fedpact.gateway.addresses import GrpcAddress

@@ -12,107 +12,26 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import grpc
 from fabric_protos.common import common_pb2
-from fabric_protos.orderer import ab_pb2
 from google.protobuf.message import DecodeError
 
-from fedpact.gateway.addresses import GrpcAddress
-from fedpact.gateway.grpc_channel import failure
-from fedpact.gateway.transport import ErrorDetail
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import PrivateRwset, decode_private
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.orderer import Deliver
 from fedpact_network.embedded.submission import Submission
 from fedpact_network.peering.block_source import BlockSource, Delivered
+from fedpact_network.peering.broadcasting import Broadcaster
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 3
-"""How often every address is tried with one envelope."""
-
-ATTEMPT_S = 5.0
-"""Longest wait for one address."""
-
-_WAIT_S = 0.1
-_METHOD = "/orderer.AtomicBroadcast/Broadcast"
 _HELD_S = 60.0
 _MAX_HELD = 20_000
-_NO_ORDERER = "no orderer takes transactions"
-_CODES: Mapping[int, RefusalCode] = {
-    common_pb2.BAD_REQUEST: RefusalCode.MALFORMED,
-    common_pb2.FORBIDDEN: RefusalCode.ACCESS_DENIED,
-    common_pb2.NOT_FOUND: RefusalCode.UNKNOWN_CHANNEL,
-    common_pb2.REQUEST_ENTITY_TOO_LARGE: RefusalCode.TOO_LARGE,
-}
 
 
 class _Held(NamedTuple):
     tx_id: str
     since_s: float
-
-
-class Broadcaster:
-    """Hands envelopes to orderers.
-
-    Parameters
-    ----------
-    orderers : their addresses, and how they are trusted.
-    """
-
-    def __init__(self, orderers: GrpcAddress) -> None:
-        self._addresses = orderers.addresses
-        self._channels = [orderers.settings.open(address) for address in self._addresses]
-        self._first = 0
-        self._closed = threading.Event()
-
-    def send(self, envelope: bytes) -> None:
-        """Have an envelope ordered. The same one is sent again where an answer is missing: that is harmless.
-
-        Raises
-        ------
-        Refusal
-            What the orderer refuses with; ORDERERS_FAILED where none answers or none takes it now.
-        """
-        answers: list[ErrorDetail] = []
-        for attempt in range(ROUNDS):
-            answers.clear()
-            for step in range(len(self._channels)):
-                index = (self._first + step) % len(self._channels)
-                missing = self._try(index, envelope)
-                if missing is None:
-                    self._first = index
-                    return
-                answers.append(ErrorDetail(self._addresses[index], "", missing))
-            if self._closed.wait(_WAIT_S * 2**attempt):
-                raise Refusal(RefusalCode.STOPPED, "the node has stopped")
-        raise Refusal(RefusalCode.ORDERERS_FAILED, _NO_ORDERER, tuple(answers))
-
-    def close(self) -> None:
-        """Cut the connections."""
-        self._closed.set()
-        for channel in self._channels:
-            channel.close()
-
-    def _try(self, index: int, envelope: bytes) -> str | None:
-        """Send an envelope; return why it is worth another attempt, None where it was taken."""
-        try:
-            call = self._channels[index].stream_stream(_METHOD)(iter((envelope,)), timeout=ATTEMPT_S)
-            reply = ab_pb2.BroadcastResponse.FromString(next(call))
-            call.cancel()
-        except grpc.RpcError as error:
-            return failure(error, self._addresses[index], closed=self._closed.is_set()).message
-        except StopIteration:
-            return "no answer"
-        except ValueError as error:
-            raise Refusal(RefusalCode.STOPPED, "the node has stopped") from error
-        if reply.status == common_pb2.SUCCESS:
-            return None
-        code = _CODES.get(reply.status)
-        if code is not None:
-            raise Refusal(code, reply.info)
-        return f"{common_pb2.Status.Name(reply.status)}: {reply.info}"
 
 
 class RemoteOrderer:

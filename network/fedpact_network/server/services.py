@@ -111,10 +111,8 @@ def offer(
             "Broadcast": many(ORDERER, "Broadcast", blocks.broadcast, ordering),
             "Deliver": many(ORDERER, "Deliver", partial(blocks.deliver, kind=None), ordering),
         },
-        NODE: {
-            "Calls": many(NODE, "Calls", batches.calls, connections),
-            "TakePrivateData": one(NODE, "TakePrivateData", endorser.take_private_data, endorsing),
-        },
+        NODE: {"Calls": many(NODE, "Calls", batches.calls, connections)}
+        | {"TakePrivateData": one(NODE, "TakePrivateData", endorser.take_private_data, endorsing)},
     }
     handlers = tuple(
         grpc.method_handlers_generic_handler(service, offered) for service, offered in methods.items()

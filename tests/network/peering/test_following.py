@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import grpc
@@ -16,7 +18,7 @@ from fedpact.wire.config_update import compute_update, sign_update, update_envel
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.keys import NodeKeys
 from fedpact_network.embedded.submission import Submission
-from fedpact_network.peering import remote_orderer
+from fedpact_network.peering import broadcasting, remote_orderer
 from fedpact_network.peering.block_source import Delivered
 from fedpact_network.peering.following import JoinError, check_genesis, fetch_genesis, join_ledger
 from fedpact_network.peering.remote_orderer import RemoteOrderer
@@ -80,6 +82,48 @@ def test_what_the_orderer_refuses(world):
     assert not follower.ledger.node.holds(tx_id)
 
 
+def test_refusals_between_others_envelopes(world):
+    """The orderer ends the stream with each of them; whatever was behind it is sent again."""
+    ordering = world.ordering()
+    follower = world.follower(ordering, "Org2MSP")
+    broadcaster = follower.ledger.node._orderer._broadcaster
+    good = [follower.caller().endorse("put", f"k{number}", "1") for number in range(24)]
+
+    def send(number):
+        try:
+            envelope = b"junk" if number % 4 == 3 else good[number][1].SerializeToString()
+            return broadcaster.send(envelope)
+        except Refusal as refusal:
+            return refusal.code
+
+    with ThreadPoolExecutor(8) as threads:
+        told = list(threads.map(send, range(24)))
+    assert told == [RefusalCode.MALFORMED if number % 4 == 3 else None for number in range(24)]
+    for number, (tx_id, _) in enumerate(good):
+        if number % 4 != 3:
+            assert follower.caller().status(tx_id).result == ValidationCode.VALID
+    world.assert_equal()
+
+
+def test_an_orderer_that_does_not_answer(world, monkeypatch):
+    monkeypatch.setattr(broadcasting, "ROUNDS", 2)
+    monkeypatch.setattr(broadcasting, "ATTEMPT_S", 0.2)
+    ordering = world.ordering()
+    follower = world.follower(ordering, "Org2MSP")
+    _, envelope = follower.caller().endorse("put", "a", "1")
+    go_on = threading.Event()
+    submit = ordering.ledger.node.submit
+    ordering.ledger.node.submit = lambda content: go_on.wait(10) and submit(content)
+    broadcaster = follower.ledger.node._orderer._broadcaster
+    with pytest.raises(Refusal) as refused:
+        broadcaster.send(envelope.SerializeToString())
+    assert refused.value.code is RefusalCode.ORDERERS_FAILED
+    assert [one.address for one in refused.value.answers] == [ordering.address]
+    go_on.set()
+    broadcaster.send(envelope.SerializeToString())
+    world.settle()
+
+
 def test_a_follower_that_was_away_catches_up(world):
     ordering = world.ordering()
     follower = world.follower(ordering, "Org2MSP")
@@ -94,7 +138,7 @@ def test_a_follower_that_was_away_catches_up(world):
 
 
 def test_the_ordering_node_restarts(world, monkeypatch):
-    monkeypatch.setattr(remote_orderer, "ROUNDS", 1)
+    monkeypatch.setattr(broadcasting, "ROUNDS", 1)
     ordering = world.ordering()
     follower = world.follower(ordering, "Org2MSP")
     caller = follower.caller()
