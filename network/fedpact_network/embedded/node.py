@@ -247,10 +247,7 @@ class EmbeddedNode:
         except Refusal as refusal:
             if isinstance(block, bytes):
                 raise
-            log.warning("configuration update %s is dropped: %s", block[0].tx_id, refusal.message)
-            newer = self.channel.bundle.block_number  # which overtook it: no block has the update
-            outcome = Outcome(ValidationCode.INVALID_CONFIG_TRANSACTION, newer)
-            self.notifier.publish(self.notifier.height, [(block[0].tx_id, outcome)])
+            self._drop(block[0].tx_id, refusal)
             return
         except (BlockError, WireError) as error:
             self.notifier.stop(f"a block that another node cut does not verify: {error}")
@@ -259,6 +256,13 @@ class EmbeddedNode:
             self.notifier.stop("the node's database failed; nothing more is committed")
             raise
         self.block_took(time.perf_counter() - begun_s)
+
+    def _drop(self, tx_id: str, refusal: Refusal) -> None:
+        """Tell that an update was overtaken by that of the newest block, unless a block has it already."""
+        log.warning("configuration update %s is dropped: %s", tx_id, refusal.message)
+        if self.notifier.recent(tx_id) is None:
+            outcome = Outcome(ValidationCode.INVALID_CONFIG_TRANSACTION, self.channel.bundle.block_number)
+            self.notifier.publish(self.notifier.height, [(tx_id, outcome)])
 
     def _commit(self, block: Sequence[Submission] | bytes) -> None:
         if isinstance(block, bytes):

@@ -220,3 +220,15 @@ def test_another_endorsement_policy_counts_at_once(world, ledger):
     client.submit_envelope(stale.signed())
     assert client.status(stale.tx_id)[0] is ValidationCode.ENDORSEMENT_POLICY_FAILURE
     assert client.run("put", "a", "2")[0] is VALID
+
+
+def test_an_update_that_is_submitted_again_while_its_block_is_written_stays_valid(world, ledger):
+    """Its second copy was checked before the first one's block, and comes to its turn after it."""
+    envelope = update_of(world, ledger, batches(7))
+    second = ledger.node._reconfiguration.take(envelope)
+    ledger.update_config(envelope)
+    ledger.node._orderer.submit(second)
+    world.client(ledger).run("put", "a", "1")  # its turn has come before this one
+    outcome = ledger.node.outcome(second.tx_id, 5.0)
+    assert (outcome.code, outcome.block) == (VALID, ledger.bundle.block_number)
+    assert ledger.bundle.sequence == 1
