@@ -15,6 +15,7 @@ from fedpact_network.embedded.private_commit import PrivateChanges
 from fedpact_network.embedded.private_tables import write_private
 from fedpact_network.embedded.reader import Reader
 from fedpact_network.embedded.schema import BLOCKS, EXPIRIES, HISTORY, PRIVATE_STATE, STATE, TRANSACTIONS
+from fedpact_network.embedded.statements import PreparedInsert
 
 
 class Tip(NamedTuple):
@@ -53,10 +54,6 @@ class BlockRecord:
     private: PrivateChanges | None = None
 
 
-_INSERT_BLOCK = insert(BLOCKS)
-_INSERT_TRANSACTION = insert(TRANSACTIONS)
-_INSERT_CHANGE = insert(HISTORY)
-_PUT = upsert(STATE)
 _DELETE = delete(STATE).where(STATE.c.namespace == bindparam("ns"), STATE.c.key == bindparam("k"))
 _EXPIRED = delete(EXPIRIES).where(EXPIRIES.c.expires_block <= bindparam("n"))
 _BLOCK = select(BLOCKS.c.data).where(BLOCKS.c.number == bindparam("n"))
@@ -74,6 +71,10 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._writer = database.connect()
+        self._insert_block = PreparedInsert(self._writer, insert(BLOCKS))
+        self._insert_transactions = PreparedInsert(self._writer, insert(TRANSACTIONS))
+        self._insert_changes = PreparedInsert(self._writer, insert(HISTORY))
+        self._put = PreparedInsert(self._writer, upsert(STATE))
         # Of two versions of a key that end together only the later one is there still.
         self._expire = upsert(EXPIRIES)
         self._put_private = upsert(PRIVATE_STATE)
@@ -139,13 +140,13 @@ class Store:
 
     def _write(self, record: BlockRecord) -> None:
         execute, number = self._writer.execute, record.tip.number
-        execute(_INSERT_BLOCK, record.tip._asdict())
+        self._insert_block.run([record.tip._asdict()])
         if record.transactions:
             rows = [
                 {"tx_id": tx_id, "block": number, "position": position, "code": code}
                 for tx_id, position, code in record.transactions
             ]
-            execute(_INSERT_TRANSACTION, rows)
+            self._insert_transactions.run(rows)
         if record.puts:
             puts = [
                 {
@@ -158,7 +159,7 @@ class Store:
                 }
                 for ns, key, value, position, metadata in record.puts
             ]
-            execute(_PUT, puts)
+            self._put.run(puts)
         if record.deletes:
             execute(_DELETE, [{"ns": ns, "k": key.encode()} for ns, key in record.deletes])
         if record.changes:
@@ -166,7 +167,7 @@ class Store:
                 {"namespace": ns, "key": key.encode(), "block": number, "position": position}
                 for ns, key, position in record.changes
             ]
-            execute(_INSERT_CHANGE, changes)
+            self._insert_changes.run(changes)
         if record.due:
             execute(_EXPIRED, {"n": number})
         if record.expiries:
