@@ -15,8 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from fabric_protos.common import common_pb2
-
 from fedpact.identity import IdentityCode, IdentityError
 from fedpact.validation import BlockError
 from fedpact.wire.commits import ValidationCode
@@ -26,6 +24,7 @@ from fedpact.wire.rwsets import PrivateRwset
 from fedpact_network.embedded.agreed_code import AgreedCode
 from fedpact_network.embedded.assembled import Assembled
 from fedpact_network.embedded.channel import Channel
+from fedpact_network.embedded.committed import find_outcome, holds
 from fedpact_network.embedded.committer import Committer
 from fedpact_network.embedded.endorser import Endorser
 from fedpact_network.embedded.errors import Refusal, RefusalCode, check_process
@@ -169,7 +168,7 @@ class EmbeddedNode:
         committed = self.notifier.recent(submission.tx_id)
         if committed is None:
             self._orderer.submit(submission)
-        elif not self._holds(envelope, committed.block):
+        elif not holds(self.snapshots, envelope, committed.block):
             raise Refusal(RefusalCode.DUPLICATE, "another envelope with this transaction id is committed")
         return submission.tx_id
 
@@ -285,15 +284,8 @@ class EmbeddedNode:
                 if error.code is IdentityCode.EXPIRED:
                     raise Refusal(RefusalCode.ACCESS_DENIED, f"endorser: {error}") from error
 
-    def _holds(self, envelope: bytes, number: int) -> bool:
-        with self.snapshots.view() as snapshot:
-            block = common_pb2.Block.FromString(snapshot.reader.block(number) or b"")
-        return envelope in block.data.data
-
     def _look_up(self, tx_id: str) -> Outcome | None:
-        with self.snapshots.view() as snapshot:
-            place = snapshot.place(tx_id)
-        return None if place is None else Outcome(ValidationCode(place.code), place.block)
+        return find_outcome(self.snapshots, self.channel.bundle.block_number, tx_id)
 
 
 def _ignore(seconds: float) -> None:

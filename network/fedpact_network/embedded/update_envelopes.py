@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 
 from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
-from fedpact.validation import ConfigTransaction
+from fedpact.validation import ConfigTransaction, parse
+from fedpact.wire.blocks import parse_block
 from fedpact.wire.errors import WireCode, WireError, read
 from fedpact.wire.headers import transaction_id
+
+MAX_CONFIGURATIONS = 8
+"""Configurations, from the newest back, among which an update is looked for."""
 
 
 def is_update(envelope: bytes) -> bool:
@@ -37,6 +42,27 @@ def configuration_id(transaction: ConfigTransaction) -> str:
         return update_id(content.last_update.SerializeToString())
     except (WireError, DecodeError):
         return ""
+
+
+def find_configuration(block: Callable[[int], bytes | None], newest: int, tx_id: str) -> int | None:
+    """Return the configuration block that an update led to; None if none of the newest ones is of it.
+
+    Parameters
+    ----------
+    block : reads a serialised block.
+    newest : number of the configuration block in force.
+    tx_id : `update_id` of the update.
+    """
+    number = newest
+    for _ in range(MAX_CONFIGURATIONS):
+        if number == 0:  # the genesis block changes nothing
+            return None
+        for envelope in parse_block(block(number) or b"").envelopes:
+            transaction = parse(envelope)
+            if isinstance(transaction, ConfigTransaction) and configuration_id(transaction) == tx_id:
+                return number
+        number = parse_block(block(number - 1) or b"").last_config
+    return None
 
 
 def open_update(

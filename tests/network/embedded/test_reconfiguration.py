@@ -24,6 +24,7 @@ from fedpact.wire.config_changes import (
 )
 from fedpact.wire.config_update import compute_update, sign_update, update_envelope
 from fedpact_network.embedded.errors import Refusal, RefusalCode
+from fedpact_network.embedded.update_envelopes import update_id
 
 VALID = ValidationCode.VALID
 
@@ -232,3 +233,18 @@ def test_an_update_that_is_submitted_again_while_its_block_is_written_stays_vali
     outcome = ledger.node.outcome(second.tx_id, 5.0)
     assert (outcome.code, outcome.block) == (VALID, ledger.bundle.block_number)
     assert ledger.bundle.sequence == 1
+
+
+def test_the_outcome_of_an_update_is_found_after_a_restart(world, ledger):
+    first = update_of(world, ledger, batches(7))
+    ledger.update_config(first)
+    world.client(ledger).run("put", "a", "1")
+    second = update_of(world, ledger, batches(8))
+    ledger.update_config(second)
+    world.client(ledger).run("put", "a", "2")
+    ledger.close()
+    with world.open() as again:
+        outcomes = [again.node.outcome(update_id(envelope), 0.0) for envelope in (first, second)]
+        assert [tuple(outcome) for outcome in outcomes] == [(VALID, 1), (VALID, 3)]
+        with pytest.raises(Refusal):
+            again.node.outcome("0" * 64, 0.0)
