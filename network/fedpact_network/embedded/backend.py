@@ -85,12 +85,14 @@ class EmbeddedBackend:
         *,
         clock_ns: ClockNs = time.time_ns,
         chaincodes: Mapping[str, Executable] | None = None,
+        require_definitions: bool = False,
     ) -> EmbeddedLedger:
         """Open an existing ledger.
 
         Parameters
         ----------
         url, clock_ns, chaincodes : as for `create`.
+        require_definitions : whether chaincodes are refused that the members have not agreed on.
 
         Raises
         ------
@@ -99,7 +101,7 @@ class EmbeddedBackend:
             DATABASE_UNREACHABLE.
         """
         site = find_site(url)
-        return run(site, hold(site), clock_ns, chaincodes)
+        return run(site, hold(site), clock_ns, chaincodes, require_definitions=require_definitions)
 
     @classmethod
     def inspect(cls, url: str) -> InspectedLedger:
@@ -132,7 +134,7 @@ def hold(site: Site) -> Store:
         raise
 
 
-def run(
+def run(  # noqa: PLR0913 (each named at the call)
     site: Site,
     store: Store,
     clock_ns: ClockNs,
@@ -140,6 +142,7 @@ def run(
     *,
     start: StartNode | None = None,
     orders: bool = True,
+    require_definitions: bool = False,
 ) -> EmbeddedLedger:
     """Start a node on a database that is held; release it if that fails.
 
@@ -147,6 +150,7 @@ def run(
     ----------
     start : makes the node of the database and its settings; by default one that knows no other nodes.
     orders : whether it orders; the keys of one that follows may become valid with a block still to come.
+    require_definitions : as for `EmbeddedBackend.open`.
     """
     from sqlalchemy.exc import DatabaseError
 
@@ -162,7 +166,7 @@ def run(
     try:
         bundle = recover(store)
         keys = _load_keys(site, bundle, clock_ns() / 1_000_000_000, orders=orders)
-        settings = NodeSettings(bundle, keys, chaincodes, clock_ns)
+        settings = NodeSettings(bundle, keys, chaincodes, clock_ns, require_definitions=require_definitions)
         return EmbeddedLedger(site.url, (start or EmbeddedNode)(store, settings))
     except LayoutError as error:
         store.close()

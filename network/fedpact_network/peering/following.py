@@ -178,12 +178,13 @@ def open_node(
     *,
     clock_ns: ClockNs = time.time_ns,
     chaincodes: Mapping[str, Executable] | None = None,
+    require_definitions: bool = False,
 ) -> EmbeddedLedger:
     """Open a ledger whose node knows others.
 
     Parameters
     ----------
-    url, clock_ns, chaincodes : as for `EmbeddedBackend.open`.
+    url, clock_ns, chaincodes, require_definitions : as for `EmbeddedBackend.open`.
     peering : the others.
 
     Raises
@@ -201,4 +202,12 @@ def open_node(
             raise LedgerError("KEYS_UNUSABLE", url, "a node with an orderer's identity follows nobody")
         return Neighbours(store, settings, peering).node
 
-    return run(site, hold(site), clock_ns, chaincodes, start=start, orders=peering.follow is None)
+    return run(
+        site,
+        hold(site),
+        clock_ns,
+        chaincodes,
+        start=start,
+        orders=peering.follow is None,
+        require_definitions=require_definitions,
+    )

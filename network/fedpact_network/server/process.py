@@ -23,6 +23,7 @@ from fedpact_network.server.run_file import RunFile
 from fedpact_network.server.server import NodeServer, serve
 
 if TYPE_CHECKING:
+    from fedpact_network.embedded.ledger import EmbeddedLedger
     from fedpact_network.peering.following import Peering
     from fedpact_network.server.settings import ServerSettings
 
@@ -42,6 +43,7 @@ def serve_until_stopped(
     grace_s: float,
     started: Callable[[NodeServer], None],
     peering: Peering | None = None,
+    allow_undefined: bool = False,
 ) -> None:
     """Open a ledger and serve it until SIGTERM or SIGINT; then finish what was accepted.
 
@@ -55,6 +57,7 @@ def serve_until_stopped(
     grace_s : longest wait for calls under way.
     started : told when clients can come.
     peering : other nodes that this one knows; by default none.
+    allow_undefined : whether chaincodes run that the members have not agreed on.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def serve_until_stopped(
         stop.set()
 
     path = run_path(url)
-    with EmbeddedBackend.open(url) if peering is None else open_node(url, peering) as ledger:
+    with _open(url, peering, require_definitions=not allow_undefined) as ledger:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
         sys.setswitchinterval(SWITCH_S)
@@ -94,6 +97,12 @@ def serve_until_stopped(
         raise ServerError("NOT_SERVED", failure)
 
 
+def _open(url: str, peering: Peering | None, *, require_definitions: bool) -> EmbeddedLedger:
+    if peering is None:
+        return EmbeddedBackend.open(url, require_definitions=require_definitions)
+    return open_node(url, peering, require_definitions=require_definitions)
+
+
 def node_status(url: str) -> dict[str, Any]:
     """Return what a serving process says about itself.
 
@@ -112,6 +121,17 @@ def node_status(url: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ServerError("NOT_SERVED", f"process {run.pid} does not answer: {error}") from error
     return {**known, "operations": run.operations, **told}
+
+
+def served_at(url: str) -> str:
+    """Return the `host:port` at which a process serves a ledger.
+
+    Raises
+    ------
+    ServerError
+        NOT_SERVED.
+    """
+    return RunFile.read(run_path(url), find_site(url).url).address
 
 
 def stop_node(url: str, wait_s: float) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fedpact.consortium.founding import Consortium
     from fedpact.consortium.session import Session
     from fedpact.identity.identity import Identity
+    from fedpact.ledger import LedgerError
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., object])
@@ -83,6 +84,7 @@ class Access:
             The ledger or the identity cannot be opened.
         """
         from fedpact.consortium.connecting import connect
+        from fedpact.ledger import LedgerError
 
         consortium = None if self.home is None else open_home(self.home)
         url = self.url or (consortium.url if consortium else None)
@@ -92,7 +94,10 @@ class Access:
         key = consortium.retrieval_key if consortium else None
         if self.retrieval_key is not None:
             key = read_key(self.retrieval_key, "a retrieval key")
-        return connect(url, identity=identity, models=self.models, retrieval_key=key)
+        try:
+            return connect(url, identity=identity, models=self.models, retrieval_key=key)
+        except LedgerError as error:
+            raise _with_its_server(error, url) from error
 
     def acting(self) -> Identity:
         """Return who acts; opens no ledger."""
@@ -145,6 +150,23 @@ def require_retrieval_key(session: Session) -> None:
             "terms are hashed under the consortium's key: give --home, or --retrieval-key"
             " (FEDPACT_RETRIEVAL_KEY)"
         )
+
+
+def _with_its_server(error: LedgerError, url: str) -> LedgerError:
+    """Tell of a ledger that a node has open where that node is served."""
+    from fedpact.ledger import LedgerError, without_password
+
+    if error.code != "LEDGER_BUSY":
+        return error
+    from fedpact_network.server.errors import ServerError
+    from fedpact_network.server.process import served_at
+
+    try:
+        address = served_at(url)
+    except ServerError:
+        return error
+    hint = f"it is served at {address}: give --url grpcs://{address}?tls_roots=FILE (FEDPACT_URL)"
+    return LedgerError("LEDGER_BUSY", without_password(url), hint)
 
 
 def _last(command: Callable[P, None], options: Sequence[Callable[..., object]]) -> Callable[P, None]:

@@ -1,9 +1,10 @@
-"""`fedpact node serve|status|stop|join|keys`: a ledger's node behind gRPC, for clients on other machines."""
+"""`fedpact node`: a ledger's node behind gRPC, for clients on other machines."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +12,11 @@ from fedpact.cli.access import FILE, home_option
 from fedpact.cli.homes import ledger_url
 from fedpact.cli.node_join import join, peering, peering_options
 from fedpact.cli.node_keys import keys
+from fedpact.cli.node_tls import home_certificate, members_url, tls
 from fedpact.cli.output import emit, json_option
+
+if TYPE_CHECKING:
+    from fedpact_network.server.server import NodeServer
 
 _LEVELS = ("error", "warning", "info", "debug")
 
@@ -27,11 +32,14 @@ def command() -> None:
     "--listen", default="127.0.0.1:7051", show_default=True, metavar="HOST:PORT", help="Where clients come."
 )
 @click.option(
-    "--tls-certificate", type=FILE, help="The server's certificate, PEM, intermediate ones after it."
+    "--tls-certificate",
+    type=FILE,
+    help="The server's certificate, PEM, intermediate ones after it; default: the home's, see `tls`.",
 )
-@click.option("--tls-key", type=FILE, help="Its private key, PEM.")
+@click.option("--tls-key", type=FILE, help="Its private key, PEM; default: the home's.")
 @click.option("--client-roots", type=FILE, help="Clients must show a certificate of one of these roots, PEM.")
 @click.option("--bind-clients", is_flag=True, help="Requests for blocks must name the client's certificate.")
+@click.option("--plain", is_flag=True, help="Serve this machine without TLS, though the home has some.")
 @click.option("--allow-plain", is_flag=True, help="Serve any address without TLS: something in front has it.")
 @click.option(
     "--operations",
@@ -51,6 +59,9 @@ def command() -> None:
     type=click.FloatRange(0, 3600),
     help="Seconds for calls to end.",
 )
+@click.option(
+    "--allow-undefined", is_flag=True, help="Also run chaincodes that the members have not agreed on."
+)
 @peering_options
 @click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="On stderr.")
 @home_option
@@ -63,11 +74,13 @@ def serve(  # noqa: PLR0913 (each is an option)
     tls_key: Path | None,
     client_roots: Path | None,
     bind_clients: bool,
+    plain: bool,
     allow_plain: bool,
     operations: str,
     organisation: str,
     profile: Path | None,
     grace: float,
+    allow_undefined: bool,
     follow: str | None,
     peers: tuple[str, ...],
     log_level: str,
@@ -82,30 +95,38 @@ def serve(  # noqa: PLR0913 (each is an option)
 
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("--tls-certificate and --tls-key belong together")
-    if tls_certificate is None and (client_roots is not None or bind_clients):
+    pair = None if tls_certificate is None or tls_key is None else (tls_certificate, tls_key)
+    if pair is None and not (plain or allow_plain):
+        pair = home_certificate(home)
+    if pair is None and (client_roots is not None or bind_clients):
         raise click.UsageError("--client-roots and --bind-clients need TLS")
-    tls = None
-    if tls_certificate is not None and tls_key is not None:
-        tls = Tls.load(tls_certificate, tls_key, client_roots, bind_clients=bind_clients)
+    security = None if pair is None else Tls.load(*pair, client_roots, bind_clients=bind_clients)
     settings = ServerSettings(
         listen=listen,
-        tls=tls,
+        tls=security,
         allow_plain=allow_plain,
         operations=None if operations == "none" else operations,
         organisation=organisation,
         **({} if profile is None else load_profile(profile)),
     )
     _log(log_level)
+
+    def started(server: NodeServer) -> None:
+        click.echo(server.address)
+        if pair is not None and pair == home_certificate(home):
+            click.echo(f"members: --url '{members_url(server.address, pair[0])}'", err=True)
+
     serve_until_stopped(
         ledger_url(url, home),
         settings,
         grace_s=grace,
-        started=lambda server: click.echo(server.address),
+        started=started,
         peering=peering(follow, peers),
+        allow_undefined=allow_undefined,
     )
 
 
-for beside_serving in (join, keys):
+for beside_serving in (join, keys, tls):
     command.add_command(beside_serving)
 
 
