@@ -95,8 +95,7 @@ async def run(order: ClientOrder, lines: BinaryIO, answers: BinaryIO) -> None:
     value = "x" * order.value_bytes
 
     async def submit(key: str) -> None:
-        commit = await gateway.submit_async(creates.CREATE, creates.message(key, value))
-        await commit.result()
+        await gateway.submit(creates.CREATE, creates.message(key, value))
 
     try:
         while line := await asyncio.to_thread(lines.readline):

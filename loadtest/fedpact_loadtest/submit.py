@@ -3,7 +3,8 @@
 Nothing is left out: a fresh ledger on the disk with full sync, a client with a real certificate, the
 gateway's real stages; every proposal, envelope and endorsement is signed, and every signature is checked, or
 is known to have been made by this process. The client comes in-process, or from a process of its own over
-gRPC with TLS; then its status requests are signed and verified too.
+gRPC with TLS. Over Fabric's own methods its status requests are signed and verified, too; elsewhere there are
+none: the answer to a signed envelope is its verdict.
 """
 
 from __future__ import annotations
