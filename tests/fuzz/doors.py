@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from fabric_protos.orderer import ab_pb2
 from tests.fuzz.choices import Choices
+from tests.fuzz.config_doors import archives, blocks_from_elsewhere, config_updates
 from tests.fuzz.entrances import STREAMS, UNARY
 from tests.fuzz.forged_messages import (
     ENVELOPE_LAYERS,
@@ -22,6 +23,7 @@ from tests.fuzz.forged_messages import (
     signed_proposal,
     status_request,
 )
+from tests.fuzz.private_doors import lifecycle_calls, private_calls, private_gifts, written_forgeries
 from tests.fuzz.target import CHANNEL, Target, forged_envelope
 from tests.fuzz.wire_mutations import TEXTS, damage_bytes, mutate
 
@@ -29,7 +31,7 @@ from tests.fuzz.wire_mutations import TEXTS, damage_bytes, mutate
 def fuzz_once(target: Target, data: bytes) -> None:
     """Make the call that the bytes stand for; raise `Defect` where the node fails."""
     choices = Choices(data)
-    choices.one_of(DOORS)(target, choices)
+    choices.one_of(SLOW_DOORS if choices.below(256) < 3 else DOORS)(target, choices)
     if target.executions % 200 == 0:
         target.serves()
         target.stays_small()
@@ -170,4 +172,14 @@ DOORS: tuple[Callable[[Target, Choices], None], ...] = (
     blocks,
     frames,
     noise,
+    config_updates,
+    blocks_from_elsewhere,
+    blocks_from_elsewhere,
+    written_forgeries,
+    written_forgeries,
+    lifecycle_calls,
+    private_calls,
+    private_gifts,
 )
+SLOW_DOORS = (archives,)
+"""Tried once in a hundred cases."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.fuzz.target import Target
 
 
+WATCHED = ["fedpact.wire", "fedpact.validation", "fedpact.gateway", "fedpact_network", "fedpact_chaincode"]
 CASES_PER_NODE = 20_000
 """After so many the node is audited and a new one begun, so that an audit stays short."""
 
@@ -46,8 +47,9 @@ class Session:
         self.end = self.begin + minutes * 60
 
     def run(self, data: bytes) -> None:
+        from tests.fuzz.defects import Defect
         from tests.fuzz.doors import fuzz_once
-        from tests.fuzz.target import Defect, Target
+        from tests.fuzz.target import Target
 
         self.cases += 1
         try:
@@ -75,7 +77,7 @@ class Session:
 
     def finish(self) -> bool:
         """Check that the node still serves and that its ledger holds together; return whether all is well."""
-        from tests.fuzz.target import Defect
+        from tests.fuzz.defects import Defect
 
         for check in (self.target.serves, self.target.stays_small, self.target.holds_together):
             try:
@@ -129,7 +131,7 @@ def main() -> int:
 def _guided(options: argparse.Namespace) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["fedpact.wire", "fedpact.gateway", "fedpact_network"]):
+    with atheris.instrument_imports(include=WATCHED):
         session = Session(options.findings, options.minutes, options.way)  # imports what is watched
 
     def run(data: bytes) -> None:

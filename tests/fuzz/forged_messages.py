@@ -182,13 +182,20 @@ def envelope(
     call: Call, creator: Identity, peers: list[Identity], rwset: bytes, damage: Damage
 ) -> tuple[str, bytes]:
     """Return a transaction's id and a serialised `Envelope`, endorsed by peers and signed by its creator."""
-    made = headers(call, creator, damage)
     results = rwset_pb2.TxReadWriteSet(
         data_model=rwset_pb2.TxReadWriteSet.KV,
         ns_rwset=[
             rwset_pb2.NsReadWriteSet(namespace=call.chaincode, rwset=damage.at("kv rwset", rwset)),
         ],
-    ).SerializeToString()
+    )
+    return endorsed_envelope(call, creator, peers, results.SerializeToString(), damage)
+
+
+def endorsed_envelope(
+    call: Call, creator: Identity, peers: list[Identity], results: bytes, damage: Damage
+) -> tuple[str, bytes]:
+    """As `envelope`, of a whole `TxReadWriteSet`."""
+    made = headers(call, creator, damage)
     event = chaincode_event_pb2.ChaincodeEvent(
         chaincode_id=call.chaincode, tx_id=made.tx_id, event_name="Made", payload=b"[]"
     ).SerializeToString()

@@ -9,19 +9,21 @@ import resource
 import tempfile
 import threading
 import time
-import traceback
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
-from fabric_protos.common import common_pb2
+from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.gateway import gateway_pb2
 from google.protobuf.message import DecodeError
 from tests.fuzz.choices import Choices
+from tests.fuzz.defects import Defect, place_of
+from tests.fuzz.elsewhere import Elsewhere
 from tests.fuzz.entrances import enter
 from tests.fuzz.forged_messages import Call, Damage, envelope, read_write_set, signed_proposal, status_request
+from tests.fuzz.forged_writes import definition_envelope
 
 from fedpact.audit import Check, audit
 from fedpact.gateway.transport import Status, Stream, TransportError
@@ -73,14 +75,6 @@ NO_PEERS = ("failed to get config for channel", "failed to find any endorsing pe
 """What Fabric's gateway calls UNAVAILABLE although it is the caller's mistake."""
 
 
-class Defect(AssertionError):  # noqa: N818 (what a fuzzer looks for)
-    """The node did what it must not; `place` names where, to tell defects apart."""
-
-    def __init__(self, place: str, text: str) -> None:
-        super().__init__(f"{place}: {text}")
-        self.place = place
-
-
 @dataclass
 class Outcome:
     """How a call ended."""
@@ -94,7 +88,6 @@ class Target:
     """A consortium of three, its node, and what is known about its ledger."""
 
     way: str = "process"
-    folder: tempfile.TemporaryDirectory = field(default_factory=lambda: tempfile.TemporaryDirectory("-fuzz"))
     statuses: Counter[str] = field(default_factory=Counter)
     accepted: set[bytes] = field(default_factory=set)
     judged: int = 1
@@ -106,6 +99,7 @@ class Target:
         self.members = [ca.issue("alice", role="member") for ca in self.authorities.values()]
         self.peers = [ca.issue("peer0", role=None, ou="peer") for ca in self.authorities.values()]
         self.orderer = self.authorities["Org1MSP"].issue("orderer0", role=None, ou="orderer")
+        self.admins = [ca.issue("boss", role=None, ou="admin") for ca in self.authorities.values()]
         self.strangers = [
             CertificateAuthority.create("org1msp", "Org1MSP").issue("alice", role="member"),
             CertificateAuthority.create("other", "OtherMSP").issue("mallory", role="admin"),
@@ -117,16 +111,41 @@ class Target:
             batch=BatchRules(max_messages=20, timeout_ms=5, absolute_max_bytes=1 << 20, max_bytes=1 << 18),
         )
         self.chaincodes = {probe.NAME: probe.chaincode(), consortium.NAME: consortium.chaincode()}
+        self.opened = 0
+        self._open()
+        self.first_mib = memory_mib()
+
+    def _open(self) -> None:
+        self.folder = tempfile.TemporaryDirectory("-fuzz")
         self.url = f"embedded://{Path(self.folder.name)}/ledger.db"
         self.ledger = EmbeddedBackend.create(
             self.url, self.config, peers=self.peers, orderer=self.orderer, chaincodes=self.chaincodes
         )
         self.entrance = enter(self.ledger, self.way)
         self.seen: list[tuple[str, bytes]] = []
+        self.judged = 1
+        self.opened += 1
+        self.elsewhere = Elsewhere(self, "follower")
+        self.stray = Elsewhere(self, "stray")
+        self.define_collections()
         self.serves()
-        self.first_mib = memory_mib()
+
+    def found_anew(self) -> None:
+        """Go over to a new ledger: what administrators agreed on may have made this one useless."""
+        self.holds_together()
+        self.close()
+        self._open()
+
+    def define_collections(self) -> None:
+        """Have all organisations agree on the chaincode, with collections."""
+        tx_id, signed = definition_envelope(self, Damage(Choices(b"")), probe.NAME)
+        self.submit(signed, tx_id)
+        if self.ledger.height() != 2:
+            raise Defect("serving", "a definition is not committed")
 
     def close(self) -> None:
+        self.elsewhere.close()
+        self.stray.close()
         self.entrance.close()
         self.ledger.close()
         self.folder.cleanup()
@@ -234,7 +253,7 @@ class Target:
         """
         for number in range(height, self.ledger.height()):
             block = common_pb2.Block.FromString(next(iter(self.ledger.blocks(number))))
-            if not self.accepted.issuperset(map(digest, block.data.data)):
+            if not self.accepted.issuperset(digest(submitted(envelope)) for envelope in block.data.data):
                 raise Defect(f"{what} changed the ledger", f"block {number} holds what nobody submitted")
             codes = {ValidationCode(code).name for code in block.metadata.metadata[2]}
             if number >= self.judged:
@@ -251,6 +270,8 @@ class Target:
         if method == "broadcast":
             request = signed_envelope
             self.accepted.add(digest(signed_envelope))
+            with contextlib.suppress(DecodeError):
+                self.accepted.add(digest(common_pb2.Envelope.FromString(signed_envelope).SerializeToString()))
         elif request is None:
             message = common_pb2.Envelope.FromString(signed_envelope)
             request = gateway_pb2.SubmitRequest(
@@ -318,6 +339,16 @@ def _read_some(stream: Stream, replies: int, failed: list[Exception]) -> None:
         failed.append(error)
 
 
+def submitted(envelope: bytes) -> bytes:
+    """Return what was submitted to get an envelope into a block: of a configuration, its update."""
+    payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(envelope).payload)
+    header = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
+    if header.type != common_pb2.CONFIG:
+        return envelope
+    update: bytes = configtx_pb2.ConfigEnvelope.FromString(payload.data).last_update.SerializeToString()
+    return update
+
+
 def digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
@@ -325,14 +356,6 @@ def digest(data: bytes) -> bytes:
 def memory_mib() -> int:
     """Return the greatest resident size of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-def place_of(error: BaseException) -> str:
-    """Return the innermost line of the product that raised."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "fedpact" in frame.filename]
-    last = (ours or frames)[-1]
-    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
 
 
 def forged_envelope(target: Target, choices: Choices, damage: Damage) -> tuple[str, bytes]:

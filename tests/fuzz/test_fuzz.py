@@ -5,9 +5,10 @@ from fabric_protos.common import common_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fuzz.choices import Choices
+from tests.fuzz.defects import Defect
 from tests.fuzz.doors import DOORS, fuzz_once
 from tests.fuzz.forged_messages import Damage, envelope, read_write_set
-from tests.fuzz.target import Defect, Target
+from tests.fuzz.target import Target
 from tests.fuzz.wire_mutations import Field, mutate, parse, serialise, varint
 
 SHORT = settings(
