@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 MAX_BYTES = 256 << 20
 """Most that all waiting write sets take together."""
 
+MAX_TRANSACTIONS = 100_000
+"""Most transactions that wait, however little they write."""
+
 KEPT_BLOCKS = 1_000
 """After so many blocks a transaction is not expected any more."""
 
@@ -36,6 +39,7 @@ Share = Callable[[str, Sequence[PrivateRwset]], None]
 _T = TRANSIENT.c
 _SIZES = select(_T.tx_id, _T.received_block, func.length(_T.content)).order_by(_T.received_block)
 _FIND = select(_T.content).where(_T.tx_id == bindparam("id")).order_by(_T.digest)
+_HELD = select(_T.tx_id).where(_T.tx_id == bindparam("id"), _T.digest == bindparam("digest"))
 _DROP = delete(TRANSIENT).where(_T.tx_id == bindparam("id"))
 _COMMITTED = delete(TRANSIENT).where(_T.tx_id.in_(select(TRANSACTIONS.c.tx_id)))
 
@@ -78,7 +82,7 @@ class TransientStore:
         self._share(tx_id, rwsets)
 
     def keep(self, tx_id: str, rwsets: Sequence[PrivateRwset], height: int) -> None:
-        """Put a transaction's write sets on the disk.
+        """Put a transaction's write sets on the disk; the same ones again change nothing.
 
         Parameters
         ----------
@@ -99,10 +103,12 @@ class TransientStore:
         with self._lock:
             self._expire(height)
             waiting = self._bytes - sum(self._kept[done][1] for done in self._done)
-            if waiting + len(content) > self._limit:
+            if waiting + len(content) > self._limit or self._full(tx_id):
                 raise Refusal(RefusalCode.OVERLOADED, "too much private data waits for its transactions")
             try:
                 with self._connection.begin():
+                    if tx_id in self._kept and self._holds(tx_id, digest):
+                        return
                     if self._done:
                         self._connection.execute(_DROP, [{"id": done} for done in self._done])
                     self._connection.execute(self._put, row)
@@ -134,6 +140,12 @@ class TransientStore:
         """Close the connection."""
         with self._lock:
             self._connection.close()
+
+    def _full(self, tx_id: str) -> bool:
+        return tx_id not in self._kept and len(self._kept) - len(self._done) >= MAX_TRANSACTIONS
+
+    def _holds(self, tx_id: str, digest: bytes) -> bool:
+        return self._connection.execute(_HELD, {"id": tx_id, "digest": digest}).first() is not None
 
     def _expire(self, height: int) -> None:
         late = height - KEPT_BLOCKS

@@ -6,6 +6,7 @@ header with channel, transaction id and time; data: Fabric's `rwset.TxPvtReadWri
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ TIME_WINDOW_S = 60.0
 IMPLICIT_PEERS = 1
 """How many peers of an organisation get what somebody else endorses for its own collection, as in Fabric."""
 
-_NS = 1_000_000_000
+_TX_ID = re.compile(r"[0-9a-f]{64}")
 
 
 class Disseminator:
@@ -122,8 +123,7 @@ def take(node: EmbeddedNode, request: bytes) -> bytes:
         payload = common_pb2.Payload.FromString(envelope.payload)
         channel = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
         creator = common_pb2.SignatureHeader.FromString(payload.header.signature_header).creator
-        rwsets = decode_private(payload.data)
-    except (DecodeError, WireError) as error:
+    except DecodeError as error:
         raise Refusal(RefusalCode.MALFORMED, str(error)) from error
     if channel.channel_id != node.channel.id:
         raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {channel.channel_id[:128]!r} here")
@@ -134,8 +134,14 @@ def take(node: EmbeddedNode, request: bytes) -> bytes:
         member = rules.membership.verify(creator, envelope.payload, envelope.signature, node.now_s)
     except IdentityError as error:
         raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
-    if "peer" not in member.ou or not channel.tx_id:
+    if "peer" not in member.ou:
         raise Refusal(RefusalCode.ACCESS_DENIED, f"{member.id} is no peer")
+    if not _TX_ID.fullmatch(channel.tx_id):
+        raise Refusal(RefusalCode.MALFORMED, "this is no transaction's id")
+    try:
+        rwsets = decode_private(payload.data)  # not before: it takes many times the memory
+    except WireError as error:
+        raise Refusal(RefusalCode.MALFORMED, str(error)) from error
     with node.snapshots.view() as snapshot:
         terms = [collection_of(rules, snapshot, one.namespace, one.collection) for one in rwsets]
     own = frozenset(node.organisations)
@@ -148,6 +154,9 @@ def take(node: EmbeddedNode, request: bytes) -> bytes:
         node.transient.keep(channel.tx_id, held, node.snapshots.height)
     except WireError as error:
         raise Refusal(RefusalCode.MALFORMED, str(error)) from error
+    outcome = node.decided(channel.tx_id)
+    if outcome is not None:  # sent too late, or once more: nobody will ask for it
+        node.transient.committed(outcome.block + 1, [(channel.tx_id, outcome)])
     return b""
 
 

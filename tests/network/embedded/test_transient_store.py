@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.rwsets import PrivateRwset, Write
+from fedpact_network.embedded import transient_store
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.notifier import Outcome
 from fedpact_network.embedded.recovery import found
@@ -77,6 +78,25 @@ def test_it_is_bounded_and_room_comes_with_commits(store, transient):
     transient.committed(2, [(tx_id, DONE) for tx_id in before])
     transient.keep("new", secret(), 2)
     assert kept(store) == {"new"}
+
+
+def test_the_same_once_more_takes_no_room(store, transient):
+    for _ in range(50):
+        transient.keep("a", secret(), 1)
+    assert len(transient.find("a")) == 1
+    transient.keep("b", secret(), 1)
+    assert kept(store) == {"a", "b"}
+
+
+def test_transactions_are_counted_however_small(transient, monkeypatch):
+    monkeypatch.setattr(transient_store, "MAX_TRANSACTIONS", 2)
+    for tx_id in ("a", "b", "a"):
+        transient.keep(tx_id, secret("" if tx_id == "b" else "v"), 1)
+    with pytest.raises(Refusal) as caught:
+        transient.keep("c", secret(""), 1)
+    assert caught.value.code is RefusalCode.OVERLOADED
+    transient.committed(2, [("a", DONE)])
+    transient.keep("c", secret(""), 2)
 
 
 def test_what_never_comes_is_dropped_after_many_blocks(store, transient):

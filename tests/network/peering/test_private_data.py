@@ -143,7 +143,10 @@ def test_as_many_peers_as_required_take_it_or_it_is_not_endorsed(world):
     )
 
 
-def request(world, who, *, tx_id="ab", channel="consortium", collection="secrets", off_s=0):
+ID = "ab" * 32
+
+
+def request(world, who, *, tx_id=ID, channel="consortium", collection="secrets", off_s=0):
     """What a peer sends, altered."""
 
     class Sender:
@@ -160,14 +163,17 @@ def test_only_peers_of_the_channel_hand_over_private_data(world, nodes, make_wor
     _first, second, third = nodes
     peer = world.peers["Org1MSP"]
     wrong = {
-        RefusalCode.MALFORMED: [b"junk"],
+        RefusalCode.MALFORMED: [
+            b"junk",
+            request(world, peer, tx_id=""),
+            request(world, peer, tx_id="x" * 100_000),
+        ],
         RefusalCode.UNKNOWN_CHANNEL: [request(world, peer, channel="other")],
         RefusalCode.CLOCK_OFF: [request(world, peer, off_s=120), request(world, peer, off_s=-120)],
         RefusalCode.ACCESS_DENIED: [
             request(world, world.alice),
             request(world, make_world().peers["Org1MSP"]),
             request(world, peer, collection="nothing"),
-            request(world, peer, tx_id=""),
         ],
     }
     for code, requests in wrong.items():
@@ -178,6 +184,25 @@ def test_only_peers_of_the_channel_hand_over_private_data(world, nodes, make_wor
     with pytest.raises(Refusal) as refused:
         take(third.ledger.node, request(world, peer))
     assert refused.value.code is RefusalCode.ACCESS_DENIED
-    assert second.ledger.node.transient.find("ab") == ()
+    assert second.ledger.node.transient.find(ID) == ()
     second.caller().call(dissemination.METHOD, request(world, peer))
-    assert second.ledger.node.transient.find("ab") == (PrivateRwset("kv", "secrets", (Write("k", b"v"),)),)
+    assert second.ledger.node.transient.find(ID) == (PrivateRwset("kv", "secrets", (Write("k", b"v"),)),)
+
+
+def test_what_is_sent_after_its_commit_goes_again(world, nodes):
+    first, second, _ = nodes
+    tx_id = hide(world, first, "k")
+    for _ in range(2):
+        take(second.ledger.node, request(world, world.peers["Org1MSP"], tx_id=tx_id))
+    assert second.ledger.node.transient.find(tx_id)
+    hide(world, second, "l")
+    assert second.ledger.node.transient.find(tx_id) == ()
+
+
+def test_a_stranger_cannot_have_private_data_decoded(world, nodes, make_world, monkeypatch):
+    """Decoding takes many times the memory of the message."""
+    decoded = []
+    monkeypatch.setattr(dissemination, "decode_private", decoded.append)
+    with pytest.raises(Refusal):
+        take(nodes[1].ledger.node, request(world, make_world().peers["Org1MSP"]))
+    assert decoded == []
