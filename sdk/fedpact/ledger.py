@@ -41,7 +41,7 @@ class LedgerError(Exception):
         `LAYOUT_OLD`: an older version made its tables, and they cannot be upgraded here: who only reads
         upgrades nothing, and a node needs the extra `node` for it.
         `LAYOUT_UNKNOWN`: a newer version made its tables.
-        `DATABASE_UNREACHABLE`: its database server does not answer, or refuses the user.
+        `DATABASE_UNREACHABLE`: its database server does not answer, or refuses the user; its disk fails.
         `KEYS_UNUSABLE`: the identities of its node are missing, damaged, expired or not of the channel, so
         that it can be read but not run.
     url : the ledger's URL, without a password.

@@ -68,9 +68,15 @@ class UnderLoad:
                 return str(error.status)
             return "OK"
 
-        self.until(lambda: status() == "UNAVAILABLE")
-        self.until(lambda: self.submit_status() != "OK")
-        assert status() == "UNAVAILABLE"
+        while_it_fails = set()
+
+        def ended() -> bool:
+            while_it_fails.add(self.submit_status())
+            return status() == "UNAVAILABLE"
+
+        self.until(ended)
+        assert not while_it_fails & {"INTERNAL", "REJECTED"}, "a failing database is no answer of a contract"
+        assert [status(), *(self.submit_status() for _ in range(3))] == ["UNAVAILABLE"] * 4
 
     def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         deadline = time.monotonic() + timeout_s

@@ -122,6 +122,7 @@ def hold(site: Site) -> Store:
     """Take an existing database for this node alone."""
     from sqlalchemy.exc import DatabaseError
 
+    from fedpact_network.embedded.database import unreadable
     from fedpact_network.embedded.store import Store
 
     database = site.hold()
@@ -130,7 +131,7 @@ def hold(site: Site) -> Store:
     except BaseException as error:
         database.close()
         if isinstance(error, DatabaseError):
-            raise LedgerError("LEDGER_DAMAGED", site.url, "this is no ledger database") from error
+            raise unreadable(site.url, error) from error
         raise
 
 
@@ -154,6 +155,7 @@ def run(  # noqa: PLR0913 (each named at the call)
     """
     from sqlalchemy.exc import DatabaseError
 
+    from fedpact_network.embedded.database import unreadable
     from fedpact_network.embedded.layout import LayoutError
     from fedpact_network.embedded.ledger import EmbeddedLedger
     from fedpact_network.embedded.node import EmbeddedNode, NodeSettings
@@ -171,7 +173,10 @@ def run(  # noqa: PLR0913 (each named at the call)
     except LayoutError as error:
         store.close()
         raise LedgerError(error.code, site.url, str(error)) from error
-    except (DamagedLedgerError, DatabaseError) as error:
+    except DatabaseError as error:
+        store.close()
+        raise unreadable(site.url, error) from error
+    except DamagedLedgerError as error:
         store.close()
         raise LedgerError("LEDGER_DAMAGED", site.url, str(error)) from error
     except BaseException:

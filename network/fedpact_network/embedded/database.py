@@ -5,6 +5,7 @@ Everything else is SQLAlchemy Core and knows no dialect.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,22 @@ from sqlalchemy import Table
 from sqlalchemy.dialects.postgresql import Insert as Upsert
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from fedpact.ledger import LedgerError
+
+_DISK_CODES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+"""SQLite's reasons that say nothing about what a file holds."""
 
 
 class DatabaseLostError(Exception):
@@ -105,6 +122,21 @@ class Site(Protocol):
         LedgerError
             NO_SUCH_LEDGER, LEDGER_DAMAGED, DATABASE_UNREACHABLE.
         """
+
+
+def unreadable(url: str, error: DatabaseError) -> LedgerError:
+    """Return what is wrong with a ledger whose database has failed: its disk or server, or what it holds.
+
+    Returns
+    -------
+    LedgerError
+        DATABASE_UNREACHABLE, LEDGER_DAMAGED.
+    """
+    code = getattr(error.orig, "sqlite_errorcode", 0)
+    of_disk = code & 0xFF in _DISK_CODES if isinstance(error.orig, sqlite3.Error) else True
+    if isinstance(error, OperationalError) and of_disk:
+        return LedgerError("DATABASE_UNREACHABLE", url, f"the database cannot be used: {error.orig}")
+    return LedgerError("LEDGER_DAMAGED", url, f"the database: {error.orig}")
 
 
 def upsert(table: Table) -> Upsert:

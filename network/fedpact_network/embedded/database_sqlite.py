@@ -22,6 +22,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from fedpact.ledger import LedgerError
+from fedpact_network.embedded.database import unreadable
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -72,7 +73,7 @@ class SqliteSite:
         try:
             return SqliteView(self.path)
         except DatabaseError as error:
-            raise LedgerError("LEDGER_DAMAGED", self.url, "the database cannot be opened") from error
+            raise unreadable(self.url, error) from error
 
     def _hold(self) -> SqliteDatabase:
         try:

@@ -229,6 +229,7 @@ class GatewayHandler:
         """Have a proposal executed and tell of it; refuse in a peer's words."""
         begun_s = time.perf_counter()
         try:
+            self._node.notifier.check()  # whoever cannot commit may not know what is committed
             answer = ask()
         except Refusal as refusal:
             self.told(signed.proposal_bytes, begun_s, refusal)

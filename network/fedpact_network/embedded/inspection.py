@@ -22,7 +22,7 @@ from fedpact.wire.envelopes import parse_envelope
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Version
 from fedpact_network.embedded import layout
-from fedpact_network.embedded.database import View
+from fedpact_network.embedded.database import View, unreadable
 from fedpact_network.embedded.schema import BLOCKS, COUNTS, HISTORY, STATE, TRANSACTIONS
 
 PAGE_ROWS = 512
@@ -88,7 +88,7 @@ class InspectedLedger:
             raise LedgerError(error.code, url, str(error)) from error
         except DatabaseError as error:
             self.close()
-            raise LedgerError("LEDGER_DAMAGED", url, f"the database: {error.orig}") from error
+            raise unreadable(url, error) from error
         except BaseException:
             self.close()
             raise
@@ -223,7 +223,7 @@ class InspectedLedger:
         try:
             rows = self._connection.execute(statement, values).fetchall()
         except DatabaseError as error:
-            raise LedgerError("LEDGER_DAMAGED", self.url, f"the database: {error.orig}") from error
+            raise unreadable(self.url, error) from error
         if self._view.disturbed():
             raise LedgerError("LEDGER_BUSY", self.url, "a node wrote while this was read; look again")
         return rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from fedpact_network.embedded.private_delivery import CommittedPrivateData
 if TYPE_CHECKING:
     from fedpact.gateway.local_server import LocalServer
     from fedpact.wire.bundle import Bundle
+    from fedpact_network.embedded.socket_folder import SocketFolder
 
 
 class EmbeddedLedger:
@@ -33,7 +33,7 @@ class EmbeddedLedger:
         self.url = url
         self.node = node
         self._server: LocalServer | None = None
-        self._socket_folder: tempfile.TemporaryDirectory[str] | None = None
+        self._socket_folder: SocketFolder | None = None
         self._starting = threading.Lock()
 
     @property
@@ -77,12 +77,12 @@ class EmbeddedLedger:
     def local_address(self) -> str:
         """Return `unix:///...` for processes of this machine; the server starts on first use."""
         from fedpact.gateway.local_server import LocalServer
+        from fedpact_network.embedded.socket_folder import SocketFolder
 
         with self._starting:
             if self._server is None:
-                # In a folder of its own: a socket's path is short, a database's may be long.
-                self._socket_folder = tempfile.TemporaryDirectory(prefix="fedpact-")
-                self._server = LocalServer(self.transport(), f"{self._socket_folder.name}/ledger.sock")
+                self._socket_folder = SocketFolder()
+                self._server = LocalServer(self.transport(), self._socket_folder.socket)
             return self._server.address
 
     def blocks(self, start: int = 0) -> Iterator[bytes]:
@@ -150,7 +150,7 @@ class EmbeddedLedger:
                 self._server.close()
                 self._server = None
             if self._socket_folder is not None:
-                self._socket_folder.cleanup()
+                self._socket_folder.close()
                 self._socket_folder = None
         self.node.close()
 

@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
 _STOPPED = "the node has stopped"
+_DATABASE_FAILED = "the node's database failed; nothing more is committed"
 
 
 class EmbeddedNode:
@@ -244,7 +245,9 @@ class EmbeddedNode:
             with self._writing:
                 self._commit(block)
         except Refusal as refusal:
-            if isinstance(block, bytes):
+            if refusal.code is RefusalCode.STOPPED:
+                self.notifier.stop(_DATABASE_FAILED)
+            if refusal.code is RefusalCode.STOPPED or isinstance(block, bytes):
                 raise
             self._drop(block[0].tx_id, refusal)
             return
@@ -252,7 +255,7 @@ class EmbeddedNode:
             self.notifier.stop(f"a block that another node cut does not verify: {error}")
             raise
         except Exception:
-            self.notifier.stop("the node's database failed; nothing more is committed")
+            self.notifier.stop(_DATABASE_FAILED)
             raise
         self.block_took(time.perf_counter() - begun_s)
 

@@ -81,6 +81,24 @@ _HISTORY = (
 )
 
 
+class _OneAtATime:
+    """A lock that counts the reads which failed under it."""
+
+    __slots__ = ("_lock", "failures")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.failures = 0
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is not None:
+            self.failures += 1
+        self._lock.release()
+
+
 class Reader:
     """One pinned view of the database; may be called from many threads.
 
@@ -93,8 +111,13 @@ class Reader:
         self._place = PreparedSelect(connection, _PLACE)
         self._known = PreparedSelect(connection, _KNOWN)
         self._height = PreparedSelect(connection, _HEIGHT)
-        self._lock = threading.Lock()
+        self._lock = _OneAtATime()
         self._transaction: RootTransaction | None = None
+
+    @property
+    def failures(self) -> int:
+        """How many reads have failed so far."""
+        return self._lock.failures
 
     def begin(self) -> int:
         """Pin the present state; return the number of blocks in it."""

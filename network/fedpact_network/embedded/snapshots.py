@@ -111,13 +111,21 @@ class Snapshots:
         Raises
         ------
         Refusal
-            STOPPED, if the node is closed, or runs in the parent of this process.
+            STOPPED, if the node is closed, or runs in the parent of this process; at the end, if the database
+            failed meanwhile: whatever a contract has made of that, it is no answer.
         """
         snapshot = self._take()
+        failures, cause = snapshot.reader.failures, None
         try:
             yield snapshot
+        except Exception as error:
+            if snapshot.reader.failures == failures:
+                raise
+            cause = error
         finally:
             self._release(snapshot)
+        if snapshot.reader.failures != failures:
+            raise Refusal(RefusalCode.STOPPED, "the node's database failed") from cause
 
     def advance(self, changes: Iterable[tuple[StateKey, Row | None]]) -> None:
         """Make a committed block visible. Only the block stage calls this, holding no snapshot."""
