@@ -15,7 +15,7 @@ import msgspec
 
 from fedpact_loadtest.stage_times import StageTimes, thread_seconds
 
-_STAGES = ("endorse", "submit", "asked_commit", "evaluate")
+_STAGES = ("endorse", "submitted", "asked_commit", "evaluate")
 
 
 class NodeOrder(msgspec.Struct):

@@ -82,10 +82,10 @@ class Served:
 
 def _node_stages(calls: Mapping[str, float], threads: Mapping[str, float]) -> dict[str, float]:
     """Split the node's threads: what their calls do, and what it takes to hand them on."""
-    executed = calls["endorse"] + calls["submit"]
+    executed = calls["endorse"] + calls["submitted"]
     return {
         "node: endorse": calls["endorse"],
-        "node: submit": calls["submit"],
+        "node: submit": calls["submitted"],
         "node: commit status": calls["asked_commit"],
         "node: block stage": threads.get("block stage", 0.0),
         "node: verifier": threads.get("verifier", 0.0),
