@@ -25,6 +25,7 @@ class EndorserService:
     ----------
     handler : answers serialised messages.
     workers : where contracts run.
+    prompt : where private data are taken: for them other nodes wait while their contracts run.
     organisations : MSP ids of the peers that the node plays, the one that answers by default first; none
         for a node that only reads.
     take : keeps private data that a peer elsewhere has endorsed.
@@ -34,17 +35,19 @@ class EndorserService:
         self,
         handler: GatewayHandler,
         workers: Workers,
+        prompt: Workers,
         organisations: tuple[str, ...],
         take: Callable[[bytes], bytes],
     ) -> None:
         self._workers = workers
+        self._prompt = prompt
         self._take = take
         self._default = next(iter(organisations), "")
         self._calls = {mspid: partial(handler.process_proposal, mspid=mspid) for mspid in organisations}
 
     async def take_private_data(self, request: bytes, context: Context) -> bytes:
         """Keep what `peering.dissemination` has sent; the answer is empty."""
-        return await self._workers.run(self._take, request)
+        return await self._prompt.run(self._take, request)
 
     async def process_proposal(self, request: bytes, context: Context) -> bytes:
         """`SignedProposal` -> `ProposalResponse`."""

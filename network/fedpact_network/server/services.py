@@ -44,7 +44,7 @@ class Services:
     handlers: tuple[grpc.GenericRpcHandler, ...]
     names: tuple[str, ...]
     commits: Commits
-    workers: Workers
+    workers: tuple[Workers, ...]
     batches: CallsService
 
     def end_streams(self) -> None:
@@ -55,7 +55,8 @@ class Services:
     def close(self) -> None:
         """Refuse what still waits, end the threads."""
         self.commits.close()
-        self.workers.close()
+        for workers in self.workers:
+            workers.close()
 
 
 def offer(
@@ -73,11 +74,14 @@ def offer(
     loop = asyncio.get_running_loop()
     handler = ledger.transport()
     handler.told = metrics.proposals.told
-    commits, workers = Commits(ledger.node, loop), Workers(loop, settings.threads)
+    commits = Commits(ledger.node, loop)
+    # A gateway's calls wait for other nodes' endorsements, an endorsement for private data to be taken there.
+    # Each has threads of its own, else nodes that are busy with clients' calls would wait for each other.
+    workers, endorsing_workers, prompt = (Workers(loop, settings.threads) for _ in range(3))
     calls = GatewayCalls(handler, commits, workers)
     bound = settings.tls is not None and settings.tls.bind_clients
-    blocks = BlockServices(handler, commits, workers, metrics.deliver, bound=bound)
-    endorser = EndorserService(handler, workers, mspids, partial(take, ledger.node))
+    blocks = BlockServices(handler, commits, prompt, metrics.deliver, bound=bound)
+    endorser = EndorserService(handler, endorsing_workers, prompt, mspids, partial(take, ledger.node))
     batches = CallsService(calls, Limit(NODE, settings.batched_calls))
     gateway, deliver = Limit(GATEWAY, settings.gateway_calls), Limit(DELIVER, settings.deliver_streams)
     endorsing, ordering = Limit(ENDORSER, settings.endorser_calls), Limit(ORDERER, settings.deliver_streams)
@@ -117,4 +121,4 @@ def offer(
     handlers = tuple(
         grpc.method_handlers_generic_handler(service, offered) for service, offered in methods.items()
     )
-    return Services(handlers, tuple(methods), commits, workers, batches)
+    return Services(handlers, tuple(methods), commits, (workers, endorsing_workers, prompt), batches)

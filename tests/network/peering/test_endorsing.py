@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import grpc
 import pytest
+from fabric_protos.peer import proposal_response_pb2
 from tests.network.peering.conftest import KeyValue
 
 from fedpact.gateway.status_details import DETAILS_KEY, decode_details
 from fedpact.validation import parse
 from fedpact_network.peering import endorsing
+from fedpact_network.peering.endorsing import PeerEndorsers
+from fedpact_network.server.settings import ServerSettings
 
+PROCESS = "/protos.Endorser/ProcessProposal"
 ALL = "AND('Org1MSP.peer', 'Org2MSP.peer', 'Org3MSP.peer')"
 
 
@@ -149,3 +155,32 @@ def test_a_peer_that_takes_too_long(make_world, monkeypatch):
         event.set()
     assert code is grpc.StatusCode.ABORTED
     assert [(one.mspid, one.address) for one in details] == [("Org2MSP", second.address)]
+
+
+def test_nodes_that_wait_for_each_other_still_answer_each_other(make_world, monkeypatch):
+    """All threads for clients' calls wait for another node: this one still endorses and takes envelopes."""
+    world = make_world(endorsement=ALL)
+    first, _, _ = world.three()
+    entered, go_on = threading.Semaphore(0), threading.Event()
+    asked = PeerEndorsers.__call__
+
+    def slow(self, call):
+        entered.release()
+        go_on.wait(20)
+        return asked(self, call)
+
+    monkeypatch.setattr(PeerEndorsers, "__call__", slow)
+    threads = ServerSettings().threads
+    with ThreadPoolExecutor(threads + 8) as pool:
+        try:
+            waiting = [
+                pool.submit(first.caller().endorse, "put", f"x{number}", "1") for number in range(threads)
+            ]
+            for _ in range(threads):
+                assert entered.acquire(timeout=20)
+            _, signed = first.caller().proposal("put", "y", "1")
+            answer = first.caller().call(PROCESS, signed.SerializeToString(), timeout_s=5)
+            assert proposal_response_pb2.ProposalResponse.FromString(answer).response.status == 200
+        finally:
+            go_on.set()
+        assert len([future.result() for future in waiting]) == threads
