@@ -2,7 +2,8 @@
 
 Every call of a gateway may be repeated: proposals are executed without effect, a submitted envelope is
 idempotent by its transaction id, a status is only read. So UNAVAILABLE leads to the next address, within the
-call's one deadline; the address that works stays the first to be asked. Any other status is an answer.
+call's one deadline; the address that works stays the first to be asked. Any other status is an answer, unless
+the call submits and an address before may have taken it.
 """
 
 from __future__ import annotations
@@ -41,9 +42,13 @@ class Addresses:
             self.first = (index + 1) % self._count
 
     def calling(
-        self, timeout_s: float, clock: Callable[[], float] = time.monotonic
+        self, timeout_s: float, clock: Callable[[], float] = time.monotonic, *, once: bool = False
     ) -> Generator[tuple[int, float], bytes, bytes]:
-        """Flow of a call: yields an address's index and the seconds left, gets reply or `TransportError`."""
+        """Flow of a call: yields an address's index and the seconds left, gets reply or `TransportError`.
+
+        With `once` the call changes something the first time that it arrives, and that may have been at an
+        address that gave no answer: what a later one refuses is then no answer either, but UNAVAILABLE.
+        """
         deadline = clock() + timeout_s
         first = self.first
         left_s = timeout_s
@@ -53,6 +58,9 @@ class Addresses:
                 return (yield index, left_s)
             except TransportError as error:
                 if error.status is not Status.UNAVAILABLE:
+                    if once and step:
+                        text = f"no answer from an address before this one, {error}"
+                        raise TransportError(Status.UNAVAILABLE, text, error.details) from error
                     raise
                 self.failed(index)
                 left_s = deadline - clock()
@@ -105,7 +113,7 @@ class FailoverTransport:
             transport.close()
 
     def _call(self, stage: str, request: bytes, timeout_s: float) -> bytes:
-        flow = self._addresses.calling(timeout_s)
+        flow = self._addresses.calling(timeout_s, once=stage == "submit")
         try:
             index, left_s = next(flow)
             while True:
@@ -164,7 +172,7 @@ class AsyncFailoverTransport:
             await transport.close()
 
     async def _call(self, stage: str, request: bytes, timeout_s: float) -> bytes:
-        flow = self._addresses.calling(timeout_s)
+        flow = self._addresses.calling(timeout_s, once=stage == "submit")
         try:
             index, left_s = next(flow)
             while True:

@@ -145,3 +145,17 @@ def test_closing_closes_all(nodes):
 def test_there_is_an_address():
     with pytest.raises(ValueError):
         FailoverTransport([])
+
+
+def test_a_refusal_after_a_submit_that_may_have_arrived_does_not_tell(nodes, call):
+    """The first node may have taken it: what the second one thinks of it decides nothing."""
+    nodes[0].status = Status.UNAVAILABLE
+    nodes[1].status = Status.PERMISSION_DENIED
+    with pytest.raises(TransportError) as caught:
+        call("submit")
+    assert caught.value.status is Status.UNAVAILABLE
+    assert "PERMISSION_DENIED" in caught.value.message
+    nodes[2].status = Status.UNAVAILABLE
+    with pytest.raises(TransportError) as caught:
+        call("evaluate")
+    assert caught.value.status is Status.PERMISSION_DENIED
