@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from fedpact.gateway.addresses import GrpcAddress
+from fedpact.gateway.addresses import GrpcAddress, is_loopback
 from fedpact.gateway.grpc_channel import failure
 from fedpact.gateway.transport import Status
 
@@ -76,7 +76,8 @@ class Peer:
 class Directory:
     """Knows the peers: those that are named, else the anchor peers of the configuration.
 
-    Anchor peers are reached with the transport security of `settings`; without it nothing is learned.
+    Anchor peers are reached with the transport security of `settings`; where that is none, only those on
+    loopback addresses, and without settings nothing is learned. Private data never leave in the clear.
 
     Parameters
     ----------
@@ -95,10 +96,11 @@ class Directory:
         """Learn the anchor peers of a configuration."""
         places = dict(self._named)
         for organisation in bundle.organisations:
-            if self._settings is not None and organisation.endpoints and organisation.mspid not in places:
+            endpoints = tuple(filter(self._reached, organisation.endpoints))
+            if self._settings is not None and endpoints and organisation.mspid not in places:
                 places[organisation.mspid] = GrpcAddress(
-                    url=f"grpcs://{','.join(organisation.endpoints)}",
-                    addresses=organisation.endpoints,
+                    url=f"grpcs://{','.join(endpoints)}",
+                    addresses=endpoints,
                     channel_id="",
                     batched=False,
                     settings=self._settings,
@@ -108,6 +110,10 @@ class Directory:
                 for peer in self._peers.pop(mspid):
                     peer.close()
             self._places = places
+
+    def _reached(self, address: str) -> bool:
+        secured = self._settings is not None and self._settings.tls is not None
+        return secured or is_loopback(address)
 
     def places(self) -> dict[str, GrpcAddress]:
         """Return where the organisations' nodes are."""

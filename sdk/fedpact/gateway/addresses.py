@@ -102,7 +102,7 @@ def parse_address(url: str, *, tls: Tls | None = None) -> GrpcAddress:
         tls = tls or _tls(query, url)
     elif tls is not None or any(name in query for name in ("tls_roots", "tls_certificate", "tls_key")):
         raise LedgerError("BAD_URL", url, "TLS goes with grpcs://")
-    elif not plain and not all(_is_loopback(address) for address in addresses):
+    elif not plain and not all(is_loopback(address) for address in addresses):
         raise LedgerError("INSECURE", url, "other machines are reached by grpcs://, or ask for plain=1")
     return GrpcAddress(
         url=url,
@@ -153,7 +153,8 @@ def _address(text: str, url: str) -> str:
     return text
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether a `host:port` is of this machine."""
     host = address.rpartition(":")[0].strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback
