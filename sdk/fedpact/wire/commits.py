@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 from fabric_protos.common import common_pb2
 
-from fedpact.wire.blocks import COMMIT_HASH, TRANSACTIONS_FILTER
+from fedpact.wire.blocks import COMMIT_HASH, SLOTS, TRANSACTIONS_FILTER
 from fedpact.wire.errors import WireError
 from fedpact.wire.rwsets import Row, Version
 
@@ -126,6 +126,7 @@ def update_bytes(updates: Iterable[Update]) -> bytes:
 def seal(block: common_pb2.Block, codes: bytes, commit_hash: bytes = b"") -> None:
     """Write the verdicts (one validation code a transaction) and the commit hash into a block's metadata."""
     slots = block.metadata.metadata
+    slots.extend([b""] * (SLOTS - len(slots)))  # nobody signs how many there are
     slots[TRANSACTIONS_FILTER] = codes
     slots[COMMIT_HASH] = common_pb2.Metadata(value=commit_hash).SerializeToString() if commit_hash else b""
 
