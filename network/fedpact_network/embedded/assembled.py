@@ -52,6 +52,8 @@ class Assembled:
             signed = common_pb2.Envelope.FromString(envelope)
         except DecodeError:
             return None
+        if signed.SerializeToString() != envelope:  # parsing says what is wrong with it
+            return None
         payload = signed.payload
         with self._lock:
             parse = self._made.pop(payload, None)

@@ -15,6 +15,7 @@ from fedpact.validation import (
     Examined,
     Parsed,
     ValidatedBlock,
+    envelopes_fault,
     examine,
     parse,
     signature_fault,
@@ -126,6 +127,8 @@ class _Auditor:
             if not self._open(data, block):
                 return False
         else:
+            fault = envelopes_fault(block.envelopes)
+            check(Check.DATA_HASH, not fault, fault, block=number)
             self._replay(block, self._rules)
         self._previous = block.hash
         self._height += 1

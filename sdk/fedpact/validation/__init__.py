@@ -7,7 +7,7 @@ Pure: a function of the chain. `parse` and `examine` look at one envelope each, 
 from fedpact.validation.block import ValidatedBlock, block_to_live, configuration, validate_block
 from fedpact.validation.channel_rules import ChannelRules, Committed
 from fedpact.validation.examination import Examined, Known, examine
-from fedpact.validation.orderers import BlockError, check_link, signature_fault
+from fedpact.validation.orderers import BlockError, check_link, envelopes_fault, signature_fault
 from fedpact.validation.parsing import ConfigTransaction, Parsed, parse
 from fedpact.validation.state_update import Expiry, HashedKey, StateUpdate
 
@@ -26,6 +26,7 @@ __all__ = [
     "block_to_live",
     "check_link",
     "configuration",
+    "envelopes_fault",
     "examine",
     "parse",
     "signature_fault",

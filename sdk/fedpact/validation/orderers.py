@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from fabric_protos.common import common_pb2
+from google.protobuf.message import DecodeError
+
 from fedpact.identity.errors import IdentityError
 from fedpact.validation.channel_rules import ChannelRules
 from fedpact.wire.blocks import ParsedBlock, data_hash
@@ -31,6 +36,25 @@ def check_link(block: ParsedBlock, *, number: int, previous_hash: bytes) -> None
         raise BlockError(f"block {number} does not follow the block before")
     if data_hash(block.envelopes) != block.data_hash:
         raise BlockError(f"the transactions of block {number} do not have their hash")
+    fault = envelopes_fault(block.envelopes) if number else ""  # nobody signs the genesis block
+    if fault:
+        raise BlockError(f"block {number}: {fault}")
+
+
+def envelopes_fault(envelopes: Sequence[bytes]) -> str:
+    """Return which envelope is not exactly one `common.Envelope` with payload and signature; empty if none.
+
+    The data hash covers the envelopes' bytes one after the other, not where one ends: two in one place would
+    have the hash of both and parse as the second. As Fabric's `VerifyTransactionsAreWellFormed`.
+    """
+    for position, data in enumerate(envelopes):
+        try:
+            envelope = common_pb2.Envelope.FromString(data)
+        except DecodeError:
+            return f"transaction {position} is no envelope"
+        if not (envelope.payload and envelope.signature) or envelope.SerializeToString() != data:
+            return f"transaction {position} is not exactly one signed envelope"
+    return ""
 
 
 def signature_fault(block: ParsedBlock, rules: ChannelRules, at_s: float) -> str:

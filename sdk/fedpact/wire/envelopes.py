@@ -176,6 +176,8 @@ def parse_envelope(data: bytes) -> ParsedTransaction:
     if not data:
         raise WireError(WireCode.NIL_ENVELOPE, "no envelope")
     envelope = read(common_pb2.Envelope, data, WireCode.INVALID_ENDORSER_TRANSACTION)
+    if envelope.SerializeToString() != data:  # two in one, of which the last one would count
+        raise WireError(WireCode.INVALID_ENDORSER_TRANSACTION, "not exactly one envelope")
     payload_bytes: bytes = envelope.payload
     payload = read(common_pb2.Payload, payload_bytes, WireCode.BAD_PAYLOAD)
     headers = read_headers(payload.header)

@@ -98,6 +98,40 @@ def test_a_forged_block_changes_nothing(bench, follower, forgery):
         append(follower, data)
 
 
+def test_transactions_cannot_be_joined_or_parted(bench, follower):
+    bench.block(bench.put("a"), bench.put("b"))
+    [data] = bench.ledger.blocks(1)
+    first, second = parse_block(data).envelopes
+    envelope = common_pb2.Envelope.FromString(first)
+    payload = common_pb2.Envelope(payload=envelope.payload).SerializeToString()
+    signature = common_pb2.Envelope(signature=envelope.signature).SerializeToString()
+    assert payload + signature == first
+    for others in ([first + second], [payload, signature, second], [payload, signature + second]):
+        block = common_pb2.Block.FromString(data)
+        del block.data.data[:]
+        block.data.data.extend(others)  # the same data hash, and so the orderer's signature
+        with pytest.raises(BlockError):
+            append(follower, block.SerializeToString())
+    assert follower.ledger.height() == 1
+
+
+def test_what_is_more_than_one_envelope_is_not_ordered(bench):
+    twice = bench.put("a") + bench.put("b")
+    for envelope in (twice, bench.put("c") + b"\x0a\x00"):
+        with pytest.raises(Refusal) as refused:
+            bench.ledger.node.submit(envelope)
+        assert refused.value.code is RefusalCode.MALFORMED
+
+
+def test_a_block_with_fewer_metadata_is_taken(bench, follower):
+    bench.block(bench.put("a"))
+    [data] = bench.ledger.blocks(1)
+    block = common_pb2.Block.FromString(data)
+    del block.metadata.metadata[2:]
+    append(follower, block.SerializeToString())
+    assert list(follower.ledger.blocks()) == list(bench.ledger.blocks())
+
+
 def test_a_configuration_is_in_force_at_once_and_after_reopening(bench):
     bench.block(bench.put("a"))
     assert bench.block(configured(bench, max_messages=7, absolute_max_bytes=5_000_000)) == [VALID]

@@ -273,8 +273,10 @@ def test_a_blocks_signature_and_link(channel):
     orderer = channel.authorities["Org2MSP"].issue("orderer0", role=None, ou="orderer")
     client = channel.authorities["Org2MSP"].issue("client", role=None, ou="client")
 
+    envelope = common_pb2.Envelope(payload=b"p", signature=b"s").SerializeToString()
+
     def block(signer, previous=b"p" * 32):
-        return parse_block(build_block(4, previous, [b"x"], signer=signer).SerializeToString())
+        return parse_block(build_block(4, previous, [envelope], signer=signer).SerializeToString())
 
     assert signature_fault(block(orderer), channel.rules, now_s) == ""
     assert "no signature" in signature_fault(block(None), channel.rules, now_s)
@@ -284,7 +286,7 @@ def test_a_blocks_signature_and_link(channel):
     for number, previous in ((5, b"p" * 32), (4, b"q" * 32)):
         with pytest.raises(BlockError):
             check_link(block(orderer), number=number, previous_hash=previous)
-    changed = build_block(4, b"p" * 32, [b"x"], signer=orderer)
+    changed = build_block(4, b"p" * 32, [envelope], signer=orderer)
     changed.data.data.append(b"y")
     with pytest.raises(BlockError):
         check_link(parse_block(changed.SerializeToString()), number=4, previous_hash=b"p" * 32)
