@@ -9,6 +9,7 @@ from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import chaincode_event_pb2
 
+from fedpact.identity import IdentityError
 from fedpact.wire.blocks import TRANSACTIONS_FILTER
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.envelopes import parse_envelope
@@ -43,6 +44,7 @@ class ChaincodeEvents:
 
     def __init__(self, node: EmbeddedNode, request: gateway_pb2.ChaincodeEventsRequest) -> None:
         self._node = node
+        self._reader: bytes = request.identity
         self._chaincode: str = request.chaincode_id
         self._after: str = request.after_transaction_id
         with node.snapshots.view() as snapshot:
@@ -56,7 +58,17 @@ class ChaincodeEvents:
         return self.number >= height
 
     def read(self, height: int) -> bytes | None:
-        """Return the events of the next block that has some."""
+        """Return the events of the next block that has some.
+
+        Raises
+        ------
+        Refusal
+            ACCESS_DENIED where the reader's identity has expired, or was revoked.
+        """
+        try:
+            self._node.membership.identify(self._reader, self._node.now_s)
+        except IdentityError as error:
+            raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
         with self._node.snapshots.view() as snapshot:
             for _ in range(min(height - self.number, _BLOCKS_AT_A_TIME)):
                 number, data = self.number, snapshot.reader.block(self.number)

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
 from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import events_pb2
@@ -86,6 +87,24 @@ def test_an_identity_that_expires_reads_no_further(world):
     world.offset_ns = 20 * 365 * 86_400 * 10**9
     [status] = stream
     assert events_pb2.DeliverResponse.FromString(status).status == common_pb2.FORBIDDEN
+
+
+def test_an_identity_that_expires_hears_no_further_events(world):
+    ledger = world.create()
+    world.client(ledger).run("put", "a", "1")
+    request = gateway_pb2.ChaincodeEventsRequest(
+        channel_id="consortium",
+        chaincode_id="kv",
+        identity=world.alice.creator,
+        start_position=ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=0)),
+    ).SerializeToString()
+    signed = gateway_pb2.SignedChaincodeEventsRequest(request=request, signature=world.alice.sign(request))
+    stream = ledger.transport().chaincode_events(signed.SerializeToString())
+    world.offset_ns = 20 * 365 * 86_400 * 10**9
+    threading.Timer(3.0, stream.close).start()
+    with pytest.raises(TransportError) as caught:
+        next(stream)
+    assert caught.value.status is Status.PERMISSION_DENIED
 
 
 def test_private_data_is_what_the_readers_organisation_may_see(world):
