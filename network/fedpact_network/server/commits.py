@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fedpact_network.embedded.errors import Refusal, RefusalCode
@@ -103,11 +104,15 @@ class Commits:
 
     def committed(self, height: int, outcomes: Collection[tuple[str, Outcome]]) -> None:
         """Hear of a block; called by the block stage."""
-        self._loop.call_soon_threadsafe(self._tell, height, outcomes)
+        self._soon(self._tell, height, outcomes)
 
     def stopped(self, reason: str) -> None:
         """Hear that nothing more will be committed; called by the block stage or whoever closes the node."""
-        self._loop.call_soon_threadsafe(self._stop, reason)
+        self._soon(self._stop, reason)
+
+    def _soon(self, call: Callable[..., None], *arguments: Any) -> None:
+        with suppress(RuntimeError):  # the loop has ended while the block stage was telling
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     def _tell(self, height: int, outcomes: Collection[tuple[str, Outcome]]) -> None:
         self.height = max(self.height, height)
