@@ -18,6 +18,8 @@ from google.protobuf.message import DecodeError
 from fedpact.gateway.transport import DeliverKind
 from fedpact.identity import IdentityError
 from fedpact.wire.blocks import COMMIT_HASH, TRANSACTIONS_FILTER
+from fedpact_network.embedded.access import BLOCKS, FILTERED_BLOCKS, ORDERER_READERS
+from fedpact_network.embedded.errors import Refusal
 from fedpact_network.embedded.filtered_blocks import filtered
 
 if TYPE_CHECKING:
@@ -83,7 +85,7 @@ class Delivery:
         self.number = 0
         self._last: int | None = None
         try:
-            self._asked = _ask(node, envelope, certificate_hash)
+            self._asked = _ask(node, _resource(kind), envelope, certificate_hash)
             self._place(self._asked.seek)
         except _Refused as refused:
             self.status = refused.status
@@ -100,8 +102,9 @@ class Delivery:
         if self.number >= height:
             return None if self._patient else self._end(common_pb2.NOT_FOUND)
         try:
-            self._node.membership.identify(self._asked.creator, self._node.now_s)
-        except IdentityError:  # expired or revoked since
+            member = self._node.membership.identify(self._asked.creator, self._node.now_s)
+            self._node.access.check(_resource(self._kind), member)
+        except (IdentityError, Refusal):  # expired, revoked or shut out since
             return self._end(common_pb2.FORBIDDEN)
         with self._node.snapshots.view() as snapshot:
             data = snapshot.reader.block(self.number) or b""
@@ -164,7 +167,13 @@ class Delivery:
         return b"\x12" + _varint(len(data)) + data  # DeliverResponse.block, of peer and orderer alike
 
 
-def _ask(node: EmbeddedNode, envelope: bytes, certificate_hash: bytes | None) -> _Asked:
+def _resource(kind: DeliverKind | None) -> str:
+    if kind is None:
+        return ORDERER_READERS
+    return FILTERED_BLOCKS if kind is DeliverKind.FILTERED else BLOCKS
+
+
+def _ask(node: EmbeddedNode, resource: str, envelope: bytes, certificate_hash: bytes | None) -> _Asked:
     """Check a request in Fabric's order; raise the status that refuses it."""
     try:
         signed = common_pb2.Envelope.FromString(envelope)
@@ -183,7 +192,8 @@ def _ask(node: EmbeddedNode, envelope: bytes, certificate_hash: bytes | None) ->
         raise _Refused(common_pb2.NOT_FOUND)
     try:
         member = node.membership.verify(creator, signed.payload, signed.signature, node.now_s)
-    except IdentityError:
+        node.access.check(resource, member)
+    except (IdentityError, Refusal):
         raise _Refused(common_pb2.FORBIDDEN) from None
     return _Asked(member, creator, seek)
 

@@ -25,6 +25,7 @@ from fedpact.wire.policies import Policy, choose_for
 from fedpact.wire.proposals import ParsedProposal, parse_proposal
 from fedpact.wire.rwsets import NamespaceRwset, PrivateRwset, decode, encode
 from fedpact.wire.simulation import Simulation
+from fedpact_network.embedded.access import AccessControl
 from fedpact_network.embedded.agreed_code import AgreedCode, Executed, Terms
 from fedpact_network.embedded.assembled import Assembled
 from fedpact_network.embedded.channel import Channel
@@ -75,6 +76,7 @@ class Endorser:
         remote: RemoteEndorsers | None = None,
     ) -> None:
         self._channel = channel
+        self._access = AccessControl(channel)
         self._peers = dict(sorted(peers.items()))
         self._code = code
         self._snapshots = snapshots
@@ -91,12 +93,13 @@ class Endorser:
         Raises
         ------
         Refusal
-            MALFORMED, UNKNOWN_CHANNEL, ACCESS_DENIED, CLOCK_OFF, UNKNOWN_CHAINCODE, NOT_DEFINED,
-            OTHER_CODE_AGREED, CONTRACT_REFUSED.
+            MALFORMED, UNKNOWN_CHANNEL, ACCESS_DENIED, CLOCK_OFF, POLICY_UNSATISFIED, UNKNOWN_CHAINCODE,
+            NOT_DEFINED, OTHER_CODE_AGREED, CONTRACT_REFUSED, STOPPED.
         """
         rules = self._channel.rules
         proposal, member = self._admit(rules, proposal_bytes, signature)
         with self._snapshots.view() as snapshot:
+            self._check_access(proposal, member)
             return self._execute(rules, snapshot, proposal, (self._first(member),)).response
 
     def endorse(
@@ -131,6 +134,7 @@ class Endorser:
             if snapshot.place(proposal.transaction_id) is not None:
                 text = f"duplicate transaction found [{proposal.transaction_id}]"
                 raise Refusal(RefusalCode.DUPLICATE, text, self.answers(text))
+            self._check_access(proposal, member)
             acting = self._played(named) or (first,)
             executed = self._execute(rules, snapshot, proposal, acting)
             rwset = executed.simulation.rwset()
@@ -196,6 +200,13 @@ class Endorser:
             text = f"the proposal's time is off by {off_ms} ms, at most {self._window_ms} are allowed"
             raise Refusal(RefusalCode.CLOCK_OFF, text, self.answers(text))
         return proposal, member
+
+    def _check_access(self, proposal: ParsedProposal, member: Member) -> None:
+        function = proposal.args[0].decode(errors="replace") if proposal.args else ""
+        try:
+            self._access.check_proposal(proposal.chaincode, function, member)
+        except Refusal as refusal:
+            raise Refusal(refusal.code, refusal.message, self.answers(refusal.message)) from refusal
 
     def _execute(
         self, rules: ChannelRules, snapshot: Snapshot, proposal: ParsedProposal, acting: Sequence[str]

@@ -5,7 +5,6 @@ Statuses and texts are those of a Fabric peer's gateway; see `statuses`.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,17 +12,19 @@ from typing import TypeVar
 
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
-from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
+from fabric_protos.peer import proposal_pb2, proposal_response_pb2
 from google.protobuf.message import DecodeError, Message
 
-from fedpact.gateway.transport import DeliverKind, Status, TransportError
+from fedpact.gateway.transport import DeliverKind
 from fedpact.identity import IdentityError
+from fedpact_network.embedded.access import CHAINCODE_EVENTS, COMMIT_STATUS
 from fedpact_network.embedded.deliver import Delivery, PrivateData, no_private_data
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.events import ChaincodeEvents
 from fedpact_network.embedded.feeds import FeedStream
 from fedpact_network.embedded.node import EmbeddedNode
 from fedpact_network.embedded.notifier import Outcome
+from fedpact_network.embedded.proposal_answers import proposal_response, refused_proposal
 from fedpact_network.embedded.statuses import (
     ENDORSE,
     ENDORSE_NAMED,
@@ -39,10 +40,7 @@ R = TypeVar("R")
 Told = Callable[[bytes, float, Refusal | None], None]
 
 _MAX_REQUEST_BYTES = 100 << 20
-_PEER_FAILED = 500
-_REFUSAL = re.compile(r"chaincode response (\d+), (.*)", re.DOTALL)
 _DENIED = frozenset({RefusalCode.ACCESS_DENIED, RefusalCode.CLOCK_OFF})
-_NO_ANSWER = _DENIED | {RefusalCode.MALFORMED, RefusalCode.DUPLICATE}
 
 
 class GatewayHandler:
@@ -146,7 +144,7 @@ class GatewayHandler:
                 raise Refusal(RefusalCode.MALFORMED, "a commit status request is required")
             message = _read(gateway_pb2.CommitStatusRequest, signed.request)
             self._check_channel(message.channel_id)
-            self._authenticate(message.identity, signed.request, signed.signature)
+            self._authenticate(COMMIT_STATUS, message.identity, signed.request, signed.signature)
             return str(message.transaction_id)
 
     def chaincode_events(self, request: bytes, /) -> FeedStream:
@@ -175,7 +173,7 @@ class GatewayHandler:
                 raise Refusal(RefusalCode.MALFORMED, "a chaincode events request is required")
             message = _read(gateway_pb2.ChaincodeEventsRequest, signed.request)
             self._check_channel(message.channel_id)
-            self._authenticate(message.identity, signed.request, signed.signature)
+            self._authenticate(CHAINCODE_EVENTS, message.identity, signed.request, signed.signature)
             return ChaincodeEvents(self._node, message)
 
     def delivery(
@@ -196,15 +194,15 @@ class GatewayHandler:
         Raises
         ------
         TransportError
-            UNKNOWN for a proposal that is malformed, forged or a duplicate; what the contract or the peer
-            refuses is told by the response's status.
+            UNKNOWN for a proposal that is malformed, forged, a duplicate or not allowed; UNAVAILABLE; what
+            the contract or the peer refuses is told by the response's status.
         """
         try:
             with answering():
                 signed = _read(proposal_pb2.SignedProposal, request)
-            return _proposal_response(self._endorsed(signed, (mspid,)))
+            return proposal_response(self._endorsed(signed, (mspid,)))
         except Refusal as refusal:
-            return _refused_proposal(self._told_by_a_peer(refusal))
+            return refused_proposal(self._told_by_a_peer(refusal))
 
     def broadcast(self, envelope: bytes, /) -> None:
         """Hand an envelope to the orderer, as `submit` does.
@@ -250,11 +248,12 @@ class GatewayHandler:
         if channel_id != self._node.channel.id:
             raise Refusal(RefusalCode.UNKNOWN_CHANNEL, f"no channel {channel_id[:128]!r} here")
 
-    def _authenticate(self, creator: bytes, message: bytes, signature: bytes) -> None:
+    def _authenticate(self, resource: str, creator: bytes, message: bytes, signature: bytes) -> None:
         try:
-            self._node.membership.verify(creator, message, signature, self._node.now_s)
+            member = self._node.membership.verify(creator, message, signature, self._node.now_s)
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
+        self._node.access.check(resource, member)
 
 
 def _ignore(proposal: bytes, begun_s: float, refusal: Refusal | None) -> None:
@@ -266,34 +265,6 @@ def commit_reply(outcome: Outcome) -> bytes:
     reply: bytes = gateway_pb2.CommitStatusResponse(
         result=outcome.code, block_number=outcome.block
     ).SerializeToString()
-    return reply
-
-
-def _proposal_response(envelope: common_pb2.Envelope) -> bytes:
-    """Take the one endorsement out of an envelope that was made of it."""
-    data = common_pb2.Payload.FromString(envelope.payload).data
-    action = transaction_pb2.Transaction.FromString(data).actions[0]
-    endorsed = transaction_pb2.ChaincodeActionPayload.FromString(action.payload).action
-    prp = proposal_response_pb2.ProposalResponsePayload.FromString(endorsed.proposal_response_payload)
-    reply: bytes = proposal_response_pb2.ProposalResponse(
-        version=1,
-        response=proposal_pb2.ChaincodeAction.FromString(prp.extension).response,
-        payload=endorsed.proposal_response_payload,
-        endorsement=endorsed.endorsements[0],
-    ).SerializeToString()
-    return reply
-
-
-def _refused_proposal(refusal: Refusal) -> bytes:
-    """Answer as a peer whose contract, or who itself, refuses; raise what is no answer of a peer."""
-    if refusal.code in _NO_ANSWER:
-        raise TransportError(Status.UNKNOWN, refusal.message)
-    status, text = _PEER_FAILED, refusal.message
-    refused = _REFUSAL.fullmatch(refusal.message)
-    if refusal.code is RefusalCode.CONTRACT_REFUSED and refused is not None:
-        status, text = int(refused[1]), refused[2]
-    response = proposal_response_pb2.Response(status=status, message=text)
-    reply: bytes = proposal_response_pb2.ProposalResponse(response=response).SerializeToString()
     return reply
 
 

@@ -21,6 +21,7 @@ from fedpact.wire.commits import ValidationCode
 from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Membership
 from fedpact.wire.rwsets import PrivateRwset
+from fedpact_network.embedded.access import ORDERER_WRITERS, AccessControl
 from fedpact_network.embedded.agreed_code import AgreedCode
 from fedpact_network.embedded.assembled import Assembled
 from fedpact_network.embedded.channel import Channel
@@ -64,6 +65,7 @@ class EmbeddedNode:
     Attributes
     ----------
     channel : the rules in force.
+    access : who may do what.
     endorser : executes proposals.
     notifier : tells what became of transactions.
     snapshots : the committed state.
@@ -82,6 +84,7 @@ class EmbeddedNode:
     def __init__(self, store: Store, settings: NodeSettings, *, orderer: Orderer | None = None) -> None:
         keys, own = settings.keys, OwnSignatures()
         self.channel = Channel(settings.bundle, lambda: self.now_s)
+        self.access = AccessControl(self.channel)
         self._store = store
         self._clock_ns = settings.clock_ns
         self._process = os.getpid()
@@ -151,9 +154,9 @@ class EmbeddedNode:
         Raises
         ------
         Refusal
-            MALFORMED, TOO_LARGE, UNKNOWN_CHANNEL, ACCESS_DENIED, OVERLOADED, STOPPED; DUPLICATE for another
-            envelope under a transaction id that is waiting or committed; CLOCK_OFF, CONFIG_REFUSED for an
-            update.
+            MALFORMED, TOO_LARGE, UNKNOWN_CHANNEL, ACCESS_DENIED, POLICY_UNSATISFIED, OVERLOADED, STOPPED;
+            DUPLICATE for another envelope under a transaction id that is waiting or committed; CLOCK_OFF,
+            CONFIG_REFUSED for an update.
         """
         check_process(self._process)
         self.notifier.check()
@@ -276,9 +279,10 @@ class EmbeddedNode:
         """Refuse forged and expired creators, and expired endorsers, before they cost a block anything."""
         now_s = self.now_s
         try:
-            self._validator.authenticate(submission, now_s)
+            member = self._validator.authenticate(submission, now_s)
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
+        self.access.check(ORDERER_WRITERS, member)
         transaction = submission.transaction
         for endorsement in () if transaction is None else transaction.endorsements:
             try:

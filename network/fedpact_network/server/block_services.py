@@ -24,6 +24,7 @@ from fedpact_network.server.workers import Workers
 
 _STATUSES = {
     RefusalCode.ACCESS_DENIED: common_pb2.FORBIDDEN,
+    RefusalCode.POLICY_UNSATISFIED: common_pb2.FORBIDDEN,
     RefusalCode.OVERLOADED: common_pb2.SERVICE_UNAVAILABLE,
     RefusalCode.STOPPED: common_pb2.SERVICE_UNAVAILABLE,
 }
