@@ -15,6 +15,9 @@ from fedpact_chaincode.lifecycle.layout import implicit_collection_name
 if TYPE_CHECKING:
     from fedpact.wire.bundle import Bundle
 
+_FOR_EVER = 2**48
+"""From so many blocks on a block-to-live is none: no chain gets there, and no database counts to 2**64."""
+
 __all__ = ["Collection", "application_policy", "collection_of", "implicit_collection"]
 
 
@@ -73,7 +76,10 @@ def implicit_collection(mspid: str, bundle: Bundle) -> Collection | None:
     organisation = bundle.organisation(mspid)
     if organisation is None:
         return None
-    member = Policy.parse(f"OR('{mspid}.member')")
+    try:
+        member = Policy.parse(f"OR('{mspid}.member')")
+    except PolicyError:  # policies cannot name it
+        member = Policy.refusing()
     path = f"/Channel/Application/{organisation.name}/Endorsement"
     endorsement = bundle.policy(path) if bundle.has_policy(path) else member
     return Collection(implicit_collection_name(mspid), member, endorsement=endorsement)
@@ -87,7 +93,7 @@ def collection_of(config: collection_pb2.StaticCollectionConfig, bundle: Bundle)
         _signature_policy(config.member_orgs_policy.signature_policy),
         config.required_peer_count,
         config.maximum_peer_count,
-        config.block_to_live,
+        config.block_to_live if config.block_to_live < _FOR_EVER else 0,
         config.member_only_read,
         config.member_only_write,
         own,

@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from fabric_protos.common import common_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sdk.validation.conftest import Rows, parameter, row
@@ -178,6 +179,21 @@ def test_private_rows_go_after_their_blocks_unless_written_again(channel):
     assert not [place for place in channel.rows if place[0] == SPACE and place[1] == K.hex()]
 
 
+@pytest.mark.parametrize("lives", [2**62, 2**64 - 1])
+def test_a_block_to_live_that_no_chain_reaches_is_for_ever(channel, lives):
+    secrets = CollectionTerms(name="secrets", policy="OR('Org1MSP.member')", block_to_live=lives)
+    channel.define(
+        ChaincodeTerms(
+            name="kv",
+            sequence=1,
+            version="1",
+            policy="/Channel/Application/Endorsement",
+            collections=(secrets,),
+        )
+    )
+    assert channel.block(channel.transaction(hashed(HashedWrite(K, K)))).state.expiries == []
+
+
 def test_an_id_belongs_to_the_first_that_its_creator_signed(channel):
     refused = channel.transaction(kv(Write("a", b"1")), by=[], tx_id="one")
     again = channel.transaction(kv(Write("a", b"2")), tx_id="one")
@@ -258,8 +274,6 @@ def test_an_altered_configuration(channel):
 
 
 def test_other_types_are_unknown():
-    from fabric_protos.common import common_pb2
-
     header = common_pb2.ChannelHeader(type=common_pb2.MESSAGE).SerializeToString()
     payload = common_pb2.Payload(header=common_pb2.Header(channel_header=header)).SerializeToString()
     parsed = parse(common_pb2.Envelope(payload=payload).SerializeToString())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -133,6 +134,14 @@ def test_implicit_collections(bundle: Bundle) -> None:
     assert own.member_policy.text == "OR('GammaMSP.member')"
     assert own.endorsement == bundle.policy("/Channel/Application/GammaMSP/Endorsement")
     assert implicit_collection("DeltaMSP", bundle) is None
+
+
+def test_an_organisation_that_no_policy_can_name(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = dataclasses.replace(bundle.organisations[0], mspid="Org One's MSP")
+    monkeypatch.setattr(bundle, "organisations", (named,))
+    own = implicit_collection(named.mspid, bundle)
+    assert own is not None
+    assert own.members == frozenset()
 
 
 @pytest.mark.parametrize(
