@@ -13,6 +13,7 @@ from fabric_protos.common import common_pb2
 from google.protobuf.message import DecodeError
 
 from fedpact.wire.envelopes import ParsedTransaction
+from fedpact.wire.errors import MAX_MESSAGE_BYTES
 
 Parse = Callable[[bytes], ParsedTransaction]
 """From the creator's signature to the transaction."""
@@ -48,6 +49,8 @@ class Assembled:
 
     def take(self, envelope: bytes) -> ParsedTransaction | None:
         """Return what a serialised `common.Envelope` holds, if its payload was made here; once."""
+        if len(envelope) > MAX_MESSAGE_BYTES:  # nobody else would parse it
+            return None
         try:
             signed = common_pb2.Envelope.FromString(envelope)
         except DecodeError:

@@ -8,6 +8,7 @@ from fedpact.gateway.transport import Status, TransportError
 from fedpact.validation import parse
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.envelopes import ParsedTransaction
+from fedpact.wire.errors import MAX_MESSAGE_BYTES, WireCode
 from fedpact_network.embedded.assembled import Assembled
 
 CALLS = [
@@ -51,6 +52,17 @@ def test_what_is_remembered_is_what_parsing_gives(world, ledger, assembled, call
     assert isinstance(remembered, ParsedTransaction)
     assert remembered == parse(envelope)
     assert assembled.take(envelope) is None
+
+
+def test_what_parsing_refuses_is_not_remembered(world, ledger, assembled):
+    """A channel may allow larger envelopes than anybody parses: every node must come to one verdict."""
+    payload = bytes(MAX_MESSAGE_BYTES)
+    assembled.remember(payload, lambda signature: pytest.fail("it is too large"))
+    envelope = common_pb2.Envelope(payload=payload, signature=b"s").SerializeToString()
+    assert assembled.take(envelope) is None
+    assert parse(envelope).code is WireCode.TOO_LARGE
+    signed = world.client(ledger).endorse("put", "a", "1").signed()
+    assert assembled.take(signed + common_pb2.Envelope(payload=b"x").SerializeToString()) is None
 
 
 def test_several_endorsements_are_remembered_in_order(world, ledger, assembled):
