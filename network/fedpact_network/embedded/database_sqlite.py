@@ -112,7 +112,12 @@ class SqliteDatabase:
         self._engine = _engine(path, durable=durable)
 
     def connect(self, *, snapshot: bool = False) -> Connection:
-        """Open a connection; every transaction of SQLite is a snapshot."""
+        """Open a connection; every transaction of SQLite is a snapshot.
+
+        The first one makes the file, for its owner only: it holds private data. SQLite's other files follow.
+        """
+        if not self._path.exists():  # never on an open one: closing it again would free SQLite's locks
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         return self._engine.connect()
 
     def check(self) -> None:
