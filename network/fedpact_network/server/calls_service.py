@@ -25,6 +25,36 @@ from fedpact_network.server.gateway_service import GatewayCalls
 _MESSAGE_BYTES = 4 << 20
 _MOST_CALLS = 5_000
 """Calls of one connection that are neither answered nor read; further ones wait in the connection."""
+_MOST_BYTES = 64 << 20
+"""What these take; not more than one of them goes beyond it."""
+
+
+class _Room:
+    """What a connection has of calls that are neither answered nor read, and of their bytes."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._bytes = 0
+        self._freed = asyncio.Event()
+
+    async def take(self, size: int) -> None:
+        """Wait for room for a call; for one caller at a time."""
+        while self._calls >= _MOST_CALLS or self._bytes > _MOST_BYTES:
+            self._freed.clear()
+            await self._freed.wait()
+        self._calls += 1
+        self._bytes += size
+
+    def answered(self, size: int, answer: int) -> None:
+        """Count an answer's bytes in place of its call's."""
+        self._bytes += answer - size
+        self._freed.set()
+
+    def read(self, count: int, size: int) -> None:
+        """Count answers no more that are on their way."""
+        self._calls -= count
+        self._bytes -= size
+        self._freed.set()
 
 
 class CallsService:
@@ -54,7 +84,7 @@ class CallsService:
         """
         answers: list[bytes] = []
         ready = asyncio.Event()
-        room = asyncio.Semaphore(_MOST_CALLS)
+        room = _Room()
         running: set[asyncio.Task[None]] = set()
 
         def done(task: asyncio.Task[None]) -> None:
@@ -62,12 +92,14 @@ class CallsService:
             ready.set()
 
         async def one(number: int, body: bytes) -> None:
-            answers.append(encode_call(number, await self._answer(body)))
+            answer = encode_call(number, await self._answer(body))
+            room.answered(len(body), len(answer))
+            answers.append(answer)
 
         async def receive() -> None:
             async for batch in requests:
                 for number, body in decode_calls(batch):
-                    await room.acquire()
+                    await room.take(len(body))
                     task = asyncio.create_task(one(number, body))
                     running.add(task)
                     task.add_done_callback(done)
@@ -82,8 +114,7 @@ class CallsService:
                 while answers:
                     message, count = _next_message(answers)
                     yield message
-                    for _ in range(count):
-                        room.release()
+                    room.read(count, len(message))
             if receiving.cancelled():
                 raise TransportError(Status.UNAVAILABLE, "the node stops")
             receiving.result()
