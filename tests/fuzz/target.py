@@ -52,6 +52,8 @@ JSON = (
     "null",
     "true",
 )
+EXPIRING = b"brief"
+"""The collection whose values live for two blocks."""
 MAX_GROWTH_MIB = 400
 REFUSALS = frozenset(
     {
@@ -260,8 +262,12 @@ class Target:
                 self.statuses.update(f"verdict {code}" for code in codes)
                 self.judged = number + 1
             states = self.ledger.state_hash_at(number - 1), self.ledger.state_hash_at(number)
-            if "VALID" not in codes and states[0] != states[1]:
+            if "VALID" not in codes and states[0] != states[1] and not self._may_expire(number):
                 raise Defect("state", f"verdicts {codes} changed the state")
+
+    def _may_expire(self, number: int) -> bool:
+        """Whether private data may live no longer than until this block."""
+        return any(EXPIRING in data for data in itertools.islice(self.ledger.blocks(max(number - 3, 0)), 4))
 
     def submit(
         self, signed_envelope: bytes, tx_id: str, request: bytes | None = None, method: str = "submit"

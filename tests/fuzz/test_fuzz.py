@@ -8,8 +8,11 @@ from tests.fuzz.choices import Choices
 from tests.fuzz.defects import Defect
 from tests.fuzz.doors import DOORS, fuzz_once
 from tests.fuzz.forged_messages import Damage, envelope, read_write_set
-from tests.fuzz.target import Target
+from tests.fuzz.target import Target, forged_envelope
 from tests.fuzz.wire_mutations import Field, mutate, parse, serialise, varint
+
+from fedpact.wire.config_changes import desired
+from fedpact.wire.config_update import compute_update, sign_update, update_envelope
 
 SHORT = settings(
     deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -86,6 +89,24 @@ def test_the_time_of_an_invalid_transaction_moves_no_clock(node, seconds):
     submitted(node, "channel header", later)
     submitted(node, "channel header", later, peers=[])
     node.serves()
+    node.holds_together()
+
+
+@pytest.mark.parametrize("path", ["Application/Endorsement", "Orderer/BlockValidation", "Writers"])
+def test_a_policy_that_administrators_remove_is_satisfied_by_nobody(node, path):
+    """The node stopped, or answered INTERNAL, where there was no policy."""
+    *groups, name = path.split("/")
+    group = changed = desired(node.ledger.bundle)
+    for inner in groups:
+        group = group.groups[inner]
+    del group.policies[name]
+    update = compute_update(node.ledger.bundle, changed)
+    signed = update_envelope(update, [sign_update(update, admin) for admin in node.admins], node.admins[0])
+    node.submit(signed, "", method="broadcast")
+    assert node.ledger.bundle.sequence == (path != "Orderer/BlockValidation")
+    node.submit(signed, "", method="broadcast")
+    tx_id, good = forged_envelope(node, Choices(bytes(20)), Damage(Choices(b"")))
+    node.submit(good, tx_id)
     node.holds_together()
 
 

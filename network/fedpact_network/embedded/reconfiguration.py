@@ -93,7 +93,8 @@ class Reconfiguration:
             member = rules.membership.verify(creator, envelope.payload, envelope.signature, now_ns / _NS)
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
-        if not rules.bundle.policy(f"{CHANNEL}/Writers").satisfied_by([member]):
+        writers = f"{CHANNEL}/Writers"
+        if not (rules.bundle.has_policy(writers) and rules.bundle.policy(writers).satisfied_by([member])):
             raise Refusal(RefusalCode.ACCESS_DENIED, f"{member.id} may not write to the channel")
         made_ns = header.timestamp.seconds * _NS + header.timestamp.nanos
         off_ms = abs(made_ns - now_ns) // _NS_PER_MS

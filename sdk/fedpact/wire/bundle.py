@@ -183,17 +183,21 @@ class Bundle:
     @cached_property
     def endorsement_policy(self) -> Policy:
         """What endorsements must satisfy unless a chaincode's definition says otherwise."""
-        return self.policy(f"{APPLICATION}/Endorsement")
+        return self._binding(f"{APPLICATION}/Endorsement")
 
     @cached_property
     def lifecycle_policy(self) -> Policy:
         """What endorsements of chaincode definitions must satisfy."""
-        return self.policy(f"{APPLICATION}/LifecycleEndorsement")
+        return self._binding(f"{APPLICATION}/LifecycleEndorsement")
 
     @cached_property
     def block_policy(self) -> Policy:
         """What a block's signatures must satisfy."""
-        return self.policy(f"{CHANNEL}/Orderer/BlockValidation")
+        return self._binding(f"{CHANNEL}/Orderer/BlockValidation")
+
+    def _binding(self, path: str) -> Policy:
+        """Return a policy that everybody relies on; one that was removed is never satisfied, as in Fabric."""
+        return self._policies.get(path) or Policy.refusing()
 
     def acl(self, resource: str) -> str:
         """Return the path of the policy that guards a resource, such as ``peer/Propose``.

@@ -125,7 +125,8 @@ def updated(bundle: Bundle, envelope: bytes) -> configtx_pb2.Config:
     opened, header, payload = _open(envelope, common_pb2.CONFIG_UPDATE)
     membership = bundle.membership()
     submitter = _submitter(membership, opened, header, payload)
-    if not bundle.policy(f"{CHANNEL}/Writers").satisfied_by([submitter]):
+    writers = f"{CHANNEL}/Writers"
+    if not (bundle.has_policy(writers) and bundle.policy(writers).satisfied_by([submitter])):
         raise ConfigUpdateError(
             ConfigUpdateCode.NOT_AUTHORISED, f"{submitter.id} may not write to the channel"
         )
