@@ -220,7 +220,7 @@ class _Auditor:
     def _execute(self, number: int, transaction: ParsedTransaction, rules: ChannelRules) -> None:
         """Execute again what can be: code that is here, data that everybody may know."""
         name = transaction.chaincode
-        if name == LIFECYCLE or any(rwset.collections for rwset in transaction.rwset):
+        if name == LIFECYCLE:
             return
         chaincode = self._chaincodes.get(name)
         if chaincode is None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from fedpact.audit.replayed_state import ReplayedState
 from fedpact.wire.envelopes import ParsedTransaction
 from fedpact.wire.rwsets import NamespaceRwset
@@ -9,15 +12,37 @@ from fedpact.wire.simulation import Simulation
 from fedpact_chaincode.chaincode import Chaincode
 
 
+class _Private(Mapping[str, Any]):
+    """What only some members know: nothing is here, and whether somebody looked is."""
+
+    asked = False
+
+    def __getitem__(self, name: str) -> Any:
+        self.asked = True
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self.asked = True
+        return iter(())
+
+    def __len__(self) -> int:
+        self.asked = True
+        return 0
+
+
 def disagreement(state: ReplayedState, chaincode: Chaincode, transaction: ParsedTransaction) -> str:
     """Execute a valid transaction again, before its own writes are applied.
 
     Returns
     -------
-    Empty if response, event and read/write set are exactly those on the ledger, else what differs.
+    Empty if response, event and read/write set are exactly those on the ledger, else what differs. Of a
+    contract that asked for private data, for a transaction that has some, nothing can be said: empty too.
     """
-    simulation = Simulation(state, transaction)
+    private = _Private()
+    simulation = Simulation(state, transaction, private, private)
     response = chaincode.invoke(simulation)
+    if private.asked and any(rwset.collections for rwset in transaction.rwset):
+        return ""
     recorded = transaction.response
     if (response.status, response.payload) != (recorded.status, recorded.payload):
         return f"the contract answers {response.status} {response.message or 'another payload'}"
@@ -31,6 +56,8 @@ def disagreement(state: ReplayedState, chaincode: Chaincode, transaction: Parsed
         "writes": (sorted(mine.writes), list(theirs.writes)),
         "reads": (sorted(mine.reads), list(theirs.reads)),
         "range queries": (mine.range_queries, theirs.range_queries),
+        "keys' policies": (sorted(mine.metadata), list(theirs.metadata)),
+        "private data": (mine.collections, theirs.collections),
     }
     others = [what for what, (again, before) in results.items() if again != before]
     return f"the contract has other {' and '.join(others)}" if others else ""
