@@ -181,7 +181,7 @@ def _unique(items):
 collections = st.lists(
     st.builds(
         CollectionRwset,
-        st.text(max_size=3),
+        st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3),
         _unique(st.builds(HashedRead, digests, versions)),
         _unique(st.builds(HashedWrite, digests, st.none() | digests, st.booleans())),
         _unique(st.builds(HashedMetadataWrite, digests, entries)),
