@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from fedpact.gateway.transport import DeliverKind
 from fedpact.identity import IdentityError
 from fedpact.wire.blocks import COMMIT_HASH, TRANSACTIONS_FILTER
+from fedpact.wire.protobuf_fields import length_delimited
 from fedpact_network.embedded.access import BLOCKS, FILTERED_BLOCKS, ORDERER_READERS
 from fedpact_network.embedded.errors import Refusal
 from fedpact_network.embedded.filtered_blocks import filtered
@@ -164,7 +165,7 @@ class Delivery:
             if headers_only and not _is_configuration(block):
                 block.ClearField("data")
             data = block.SerializeToString()
-        return b"\x12" + _varint(len(data)) + data  # DeliverResponse.block, of peer and orderer alike
+        return length_delimited(2, data)  # DeliverResponse.block, of peer and orderer alike
 
 
 def _resource(kind: DeliverKind | None) -> str:
@@ -204,12 +205,3 @@ def _is_configuration(block: common_pb2.Block) -> bool:
     payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(block.data.data[0]).payload)
     channel = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
     return bool(channel.type == common_pb2.CONFIG)
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

@@ -28,6 +28,7 @@ from fabric_protos.common import common_pb2
 
 from fedpact.wire.blocks import COMMIT_HASH, SLOTS, TRANSACTIONS_FILTER
 from fedpact.wire.errors import WireError
+from fedpact.wire.protobuf_fields import length_delimited, varint
 from fedpact.wire.rwsets import Row, Version
 
 StateKey = tuple[str, str]
@@ -98,7 +99,7 @@ def commit_hash(previous: bytes, codes: bytes, updates: Iterable[Update]) -> byt
     codes : one validation code a transaction.
     updates : the last write of every key that valid transactions changed, in any order.
     """
-    digest = hashlib.sha256(_varint(len(codes)))
+    digest = hashlib.sha256(varint(len(codes)))
     digest.update(codes)
     digest.update(update_bytes(updates))
     digest.update(previous)
@@ -114,12 +115,12 @@ def update_bytes(updates: Iterable[Update]) -> bytes:
             continue
         write = b""
         if namespace != group:
-            write, group, before = _field(1, namespace.encode()), namespace, ""
+            write, group, before = length_delimited(1, namespace.encode()), namespace, ""
         if collection != before:
-            write, before = write + _field(2, collection.encode()), collection
-        write += _field(3, key) + (b"\x20\x01" if value is None else _field(5, value))
-        write += _field(6, _ordered(version.block) + _ordered(version.tx))
-        parts.append(_field(1, write))
+            write, before = write + length_delimited(2, collection.encode()), collection
+        write += length_delimited(3, key) + (b"\x20\x01" if value is None else length_delimited(5, value))
+        write += length_delimited(6, _ordered(version.block) + _ordered(version.tx))
+        parts.append(length_delimited(1, write))
     return b"".join(parts)
 
 
@@ -143,20 +144,6 @@ def _placed(update: Update) -> tuple[_Place, bytes | None, Version]:
 
 def _place(placed: tuple[_Place, bytes | None, Version]) -> _Place:
     return placed[0]
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """One length-delimited protobuf field; proto3 leaves empty ones out."""
-    return bytes((number << 3 | 2,)) + _varint(len(content)) + content if content else b""
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _ordered(number: int) -> bytes:
