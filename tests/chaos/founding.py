@@ -4,17 +4,20 @@ folder/ledger.db ...     what the node writes (another URL may be given)
 folder/wallet/alice.id   the client's identity
 folder/address           where the node is at present, replaced at every start
 folder/told.*.jsonl      what clients were told, see `told`
+folder/listen, follows   where its server listens, and whom it follows, where there are two nodes
 folder/stop              clients finish what they have begun, then end
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedpact.gateway.transport import Transport
 from fedpact.identity import CertificateAuthority, Identity, Wallet
+from fedpact.ledger import inspect_ledger
 from fedpact.testing import probe
 from fedpact.wire.config import BatchRules, ChannelConfig, Organisation
 from fedpact_network.embedded.backend import EmbeddedBackend
@@ -39,6 +42,18 @@ class Place:
         return (self.folder / "url").read_text()
 
     @property
+    def listen(self) -> str:
+        """Where its node's server listens."""
+        fixed = self.folder / "listen"
+        return fixed.read_text() if fixed.exists() else "localhost:0"
+
+    @property
+    def follows(self) -> str:
+        """Where the node is that its node follows; empty where it orders itself."""
+        other = self.folder / "follows"
+        return other.read_text() if other.exists() else ""
+
+    @property
     def address(self) -> str:
         return (self.folder / "address").read_text()
 
@@ -60,7 +75,7 @@ class Place:
         return Wallet(self.folder / "wallet").get("alice")
 
 
-def found(folder: Path, url: str | None = None) -> Place:
+def found(folder: Path, url: str | None = None, *, endorsement: str = ChannelConfig.endorsement) -> Place:
     """Found a consortium of two and its ledger, by default in a file of the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder)
@@ -71,11 +86,31 @@ def found(folder: Path, url: str | None = None) -> Place:
     members = tuple(Organisation(ca.mspid, (ca.certificate_pem,)) for ca in authorities)
     EmbeddedBackend.create(
         place.url,
-        ChannelConfig(CHANNEL, members, batch=BatchRules(max_messages=100)),
+        ChannelConfig(CHANNEL, members, endorsement=endorsement, batch=BatchRules(max_messages=100)),
         peers=[ca.issue("peer0", role=None, ou="peer") for ca in authorities],
         orderer=authorities[0].issue("orderer0", role=None, ou="orderer"),
         chaincodes={probe.NAME: probe.chaincode()},
     ).close()
+    return place
+
+
+def join(folder: Path, first: Place, listen: str) -> Place:
+    """Let a second node, of the second organisation, follow the first one."""
+    from fedpact_network.embedded.keys import NodeKeys
+    from fedpact_network.embedded.sites import find_site
+    from fedpact_network.peering.following import join_ledger
+
+    folder.mkdir()
+    place = Place(folder)
+    (folder / "url").write_text(f"embedded://{place.ledger_file}")
+    (folder / "listen").write_text(listen)
+    (folder / "follows").write_text(first.listen)
+    place.move_to(f"unix://{folder}/none.sock")
+    Wallet(folder / "wallet").put("alice", first.alice)
+    keys = NodeKeys.load(find_site(first.url).keys)
+    with closing(inspect_ledger(first.url)) as ledger:
+        genesis = next(iter(ledger.blocks()))
+    join_ledger(place.url, genesis, "", NodeKeys.of([keys.peers["Org2MSP"]]))
     return place
 
 

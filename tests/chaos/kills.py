@@ -83,8 +83,10 @@ _running: dict[Path, list[subprocess.Popen[bytes]]] = {}
 
 
 @contextmanager
-def clients(place: Place, seed: int, *, processes: int = 2, threads: int = 4) -> Iterator[None]:
-    """Run client processes until the end of the block at the latest."""
+def clients(
+    place: Place, seed: int, *, name: str = "c", processes: int = 2, threads: int = 4
+) -> Iterator[None]:
+    """Run client processes, called by the name and a number, until the end of the block at the latest."""
     log = (place.folder / "clients.log").open("ab")
     started = [
         subprocess.Popen(
@@ -93,7 +95,7 @@ def clients(place: Place, seed: int, *, processes: int = 2, threads: int = 4) ->
                 "-m",
                 "tests.chaos.client_process",
                 str(place.folder),
-                f"c{n}",
+                f"{name}{n}",
                 str(seed * 100 + n * 10),
                 str(threads),
             ],
