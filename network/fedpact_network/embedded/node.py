@@ -162,6 +162,7 @@ class EmbeddedNode:
         self.notifier.check()
         if len(envelope) > self.channel.bundle.batch.absolute_max_bytes:
             raise Refusal(RefusalCode.TOO_LARGE, f"an envelope of {len(envelope)} bytes")
+        self._validator.admit(envelope, self.now_s)
         submission = Submission.read(envelope, self._assembled)
         transaction = submission.transaction
         if transaction is None:

@@ -11,14 +11,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from fabric_protos.common import common_pb2
+from google.protobuf.message import DecodeError
+
+from fedpact.identity import IdentityError
 from fedpact.validation import ChannelRules, Examined, examine
 from fedpact.wire.envelopes import ParsedTransaction
 from fedpact.wire.membership import Member
 from fedpact_network.embedded.channel import Channel
+from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.own_signatures import OwnSignatures
 from fedpact_network.embedded.submission import Submission
 
 _NS = 1_000_000_000
+_LARGE_BYTES = 64 << 10
+"""What is smaller is parsed as soon as its signature is verified."""
 
 
 class Validator:
@@ -41,6 +48,27 @@ class Validator:
         first = self._helper.submit(self._examine_all, batch[:middle], rules) if middle else None
         second = self._examine_all(batch[middle:], rules)
         return second if first is None else first.result() + second
+
+    def admit(self, envelope: bytes, at_s: float) -> None:
+        """Refuse a large envelope of a stranger unparsed: parsing takes many times its memory.
+
+        Raises
+        ------
+        Refusal
+            ACCESS_DENIED.
+        """
+        if len(envelope) <= _LARGE_BYTES:
+            return
+        try:
+            signed = common_pb2.Envelope.FromString(envelope)
+            header = common_pb2.Payload.FromString(signed.payload).header
+            creator = common_pb2.SignatureHeader.FromString(header.signature_header).creator
+        except DecodeError:  # what is wrong is told by who parses it
+            return
+        try:
+            self._channel.rules.membership.verify(creator, signed.payload, signed.signature, at_s)
+        except IdentityError as error:
+            raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
 
     def authenticate(self, submission: Submission, at_s: float) -> Member:
         """Verify the creator's signature and remember that it holds.

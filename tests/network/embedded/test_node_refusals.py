@@ -15,6 +15,7 @@ from fedpact.identity import CertificateAuthority, Identity, PrivateKeySigner
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.config import BatchRules
 from fedpact.wire.envelopes import parse_envelope
+from fedpact_network.embedded import submission
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 from fedpact_network.embedded.orderer import Sequencer
 from fedpact_network.embedded.submission import Submission
@@ -102,6 +103,21 @@ def test_who_is_no_member_may_not_submit(world, who):
     assert error.status is Status.ABORTED
     assert error.message.startswith("received unsuccessful response from orderer: status=FORBIDDEN, info=")
     assert ledger.height() == 1
+
+
+def test_a_large_envelope_of_a_stranger_is_not_parsed(world, monkeypatch):
+    """Its read/write set would take many times its memory, and seconds."""
+    ledger = world.create()
+    prepared = world.client(ledger).endorse("put", "a", "x" * 100_000)
+    prepared.creator = outsiders(world)["stranger"]
+    forged, parsed = prepared.signed(), []
+    ledger.close()
+    ledger = world.open()  # remembers nothing that it put together
+    monkeypatch.setattr(submission, "parse", parsed.append)
+    with pytest.raises(Refusal) as caught:
+        ledger.node.submit(forged)
+    assert caught.value.code is RefusalCode.ACCESS_DENIED
+    assert parsed == []
 
 
 def test_a_changed_payload_no_longer_has_its_signature(world):
