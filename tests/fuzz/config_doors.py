@@ -61,9 +61,11 @@ POLICIES = (
 def config_updates(target: Target, choices: Choices) -> None:
     """Propose a new configuration, damaged and signed again by administrators."""
     tx_id, signed = _update(target, choices, Damage(choices, choices.one_of(CONFIG_LAYERS)))
-    before = target.ledger.bundle.sequence
+    before, height = target.ledger.bundle.sequence, target.ledger.height()
     request = field_bytes(1, tx_id.encode()) + field_bytes(2, b"consortium") + field_bytes(3, signed)
-    target.submit(signed, tx_id, request, choices.one_of(("broadcast", "broadcast", "submit")))
+    outcome = target.submit(signed, tx_id, request, choices.one_of(("broadcast", "broadcast", "submit")))
+    if outcome.status == "OK":
+        target.wait_for_block(height, at_most_s=1.0)
     if target.ledger.bundle.sequence != before:
         target.elsewhere.follow(target)
         target.found_anew()

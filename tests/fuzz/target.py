@@ -142,7 +142,7 @@ class Target:
         """Have all organisations agree on the chaincode, with collections."""
         tx_id, signed = definition_envelope(self, Damage(Choices(b"")), probe.NAME)
         self.submit(signed, tx_id)
-        if self.ledger.height() != 2:
+        if self.wait_for_block(1, at_most_s=LATE_S) != 2:
             raise Defect("serving", "a definition is not committed")
 
     def close(self) -> None:
@@ -293,9 +293,9 @@ class Target:
         self.explained("submit", height)
         return outcome
 
-    def wait_for_block(self, height: int) -> int:
+    def wait_for_block(self, height: int, *, at_most_s: float = 0.04) -> int:
         """Wait until there is another block; the same envelope twice may lead to none."""
-        deadline = time.monotonic() + 0.04
+        deadline = time.monotonic() + at_most_s
         pause = threading.Event()
         while self.ledger.height() == height and time.monotonic() < deadline:
             pause.wait(0.0005)

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fuzz.choices import Choices
 from tests.fuzz.defects import Defect
-from tests.fuzz.doors import DOORS, fuzz_once
+from tests.fuzz.doors import DOORS, SLOW_DOORS, fuzz_once
 from tests.fuzz.forged_messages import Damage, envelope, read_write_set
 from tests.fuzz.target import Target, forged_envelope
 from tests.fuzz.wire_mutations import Field, mutate, parse, serialise, varint
@@ -36,7 +36,7 @@ def test_nothing_that_is_sent_brings_a_node_down(target, data):
 
 
 def test_every_door_is_tried(target):
-    for number, door in enumerate(DOORS):
+    for number, door in enumerate(DOORS + SLOW_DOORS):
         door(target, Choices(bytes((number, 7 * number % 256)) * 20))
     assert target.executions >= len(DOORS)
 
