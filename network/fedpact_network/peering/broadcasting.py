@@ -133,14 +133,21 @@ class Broadcaster:
         Raises
         ------
         Refusal
-            What the orderer refuses with; ORDERERS_FAILED where none answers or none takes it now.
+            What the orderer refuses with; ORDERERS_FAILED where none answers or none takes it now, or one
+            refuses what another, that gave no answer, may have taken.
         """
         answers: list[ErrorDetail] = []
         for attempt in range(ROUNDS):
             answers.clear()
             for step in range(len(self._channels)):
                 index = (self._first + step) % len(self._channels)
-                missing = self._try(index, envelope)
+                try:
+                    missing = self._try(index, envelope)
+                except Refusal as refusal:
+                    if not (attempt or answers) or refusal.code is RefusalCode.STOPPED:
+                        raise
+                    answers.append(ErrorDetail(self._addresses[index], "", refusal.message))
+                    raise Refusal(RefusalCode.ORDERERS_FAILED, _NO_ORDERER, tuple(answers)) from refusal
                 if missing is None:
                     self._first = index
                     return
