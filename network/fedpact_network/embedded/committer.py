@@ -89,11 +89,8 @@ class Committer:
         self._tip = tip
         self._state_hash = StateHash(tip.state_residue)
         self._next_expiry = self._find_next_expiry()
-        last = parse_block(tip.data)
-        self._commit_hash = last.commit_hash
-        self._time_ns = _latest_ns(
-            [Submission.read(e) for e, code in zip(last.envelopes, last.filter, strict=False) if not code]
-        )
+        self._commit_hash = parse_block(tip.data).commit_hash
+        self._time_ns = self._find_time_ns()
 
     @property
     def height(self) -> int:
@@ -141,7 +138,7 @@ class Committer:
             raise BlockError(f"block {parsed.number} is empty")
         rules = self._channel.rules
         prepared = self._validate(parsed.number, batch)
-        moment_ns = max(self._time_ns, prepared.block.time_ns) or _latest_ns(batch)
+        moment_ns = prepared.block.time_ns or self._time_ns
         fault = signature_fault(parsed, rules, moment_ns / _NS)
         if fault:
             raise BlockError(f"block {parsed.number}: {fault}")
@@ -188,10 +185,20 @@ class Committer:
         record = self._record(block, prepared)
         self._store.append(record)
         self._tip = record.tip
-        self._time_ns = max(self._time_ns, prepared.block.time_ns)
+        self._time_ns = prepared.block.time_ns or self._time_ns
         self._publish(prepared, batch)
         if prepared.due or prepared.block.state.expiries:
             self._next_expiry = self._find_next_expiry()
+
+    def _find_time_ns(self) -> int:
+        """Return the latest time that a valid transaction of the newest block with one claims; else 0."""
+        for number in range(self._tip.number, 0, -1):
+            block = parse_block(self._store.block(number))
+            verdicts = zip(block.envelopes, block.filter, strict=True)
+            valid = [Submission.read(envelope).parsed for envelope, code in verdicts if not code]
+            if valid:
+                return max(item.timestamp_ns for item in valid if not isinstance(item, WireError))
+        return 0
 
     def _find_next_expiry(self) -> int | None:
         with self._snapshots.view() as snapshot:
@@ -255,8 +262,3 @@ class Committer:
             prepared.due,
             prepared.private,
         )
-
-
-def _latest_ns(batch: Sequence[Submission]) -> int:
-    """Return the latest time that an envelope claims."""
-    return max([0, *[s.parsed.timestamp_ns for s in batch if not isinstance(s.parsed, WireError)]])

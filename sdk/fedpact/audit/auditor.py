@@ -162,7 +162,7 @@ class _Auditor:
         validated = validate_block(
             number, envelopes, rules, self._state, known=self._owned, due=self._state.due(number)
         )
-        self._signed(block, transactions, validated, rules)
+        self._signed(block, validated, rules)
         self._compare(block, envelopes, validated)
         for position, transaction in enumerate(transactions):
             if validated.codes[position] is ValidationCode.VALID and isinstance(
@@ -178,18 +178,9 @@ class _Auditor:
         self._transactions += len(transactions)
         self._rules = validated.successor(rules)
 
-    def _signed(
-        self,
-        block: ParsedBlock,
-        transactions: Sequence[Parsed],
-        validated: ValidatedBlock,
-        rules: ChannelRules,
-    ) -> None:
-        # its orderer must have been valid at the time of its latest transaction
-        claimed = [t.timestamp_ns for t in transactions if not isinstance(t, WireError)]
-        self._time_ns = max(self._time_ns, validated.time_ns)
-        moment_ns = self._time_ns or max(claimed, default=0)
-        wrong = signature_fault(block, rules, moment_ns / 1e9)
+    def _signed(self, block: ParsedBlock, validated: ValidatedBlock, rules: ChannelRules) -> None:
+        self._time_ns = validated.time_ns or self._time_ns
+        wrong = signature_fault(block, rules, self._time_ns / 1e9)
         self._findings.check(Check.BLOCK_SIGNATURE, not wrong, wrong, block=block.number)
 
     def _indexed(self, transaction: str, mine: Placement) -> None:

@@ -67,14 +67,16 @@ def signature_fault(block: ParsedBlock, rules: ChannelRules, at_s: float) -> str
     block : the block.
     rules : of the configuration in force before it.
     at_s : when its signers must be valid, seconds since 1970: the latest time that a valid transaction of
-        this or an earlier block claims.
+        the block claims, else of the nearest block before that has one. 0 where there is none yet: what is
+        not valid may claim anything, and so their validity is not asked for.
     """
     if not block.signatures:
         return "it has no signature"
     members = []
     for signer, message, signature in block.signatures:
         try:
-            members.append(rules.membership.verify(signer, message, signature, at_s))
+            moment_s = at_s or rules.membership.valid_from_s(signer)
+            members.append(rules.membership.verify(signer, message, signature, moment_s))
         except IdentityError as error:
             return str(error)
     if rules.bundle.block_policy.satisfied_by(members):

@@ -143,6 +143,10 @@ class Membership:
         code = IdentityCode.NOT_YET_VALID if now_s < not_before_s else IdentityCode.EXPIRED
         raise IdentityError(code, f"the certificate of {member.id} is not valid at {now_s:.0f}")
 
+    def valid_from_s(self, creator: bytes) -> float:
+        """Return from when on a serialised identity's certificate is valid; raises as `identify`."""
+        return (self._known.get(creator) or self._admit(creator))[0]
+
     def verify(self, creator: bytes, message: bytes, signature: bytes, at_s: float | None = None) -> Member:
         """Return whose signature of a message this is (about 70 us for a known creator).
 

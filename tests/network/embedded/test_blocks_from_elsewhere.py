@@ -123,6 +123,29 @@ def test_what_is_more_than_one_envelope_is_not_ordered(bench):
         assert refused.value.code is RefusalCode.MALFORMED
 
 
+CENTURIES_S = 10**10
+
+
+def restart(bench):
+    old = bench.ledger.node._committer
+    parts = (old._store, old._snapshots, old._channel, old._validator, old._notifier, old._private)
+    bench.ledger.node._committer = type(old)(*parts)
+
+
+@pytest.mark.parametrize("offset_s", [CENTURIES_S, -CENTURIES_S // 10])
+def test_what_an_invalid_transaction_claims_is_not_when_orderers_must_be_valid(bench, follower, offset_s):
+    bench.block(bench.write("a", offset_s=offset_s))
+    bench.block(bench.put("a"))
+    bench.block(bench.write("a", offset_s=offset_s))
+    bench.block(bench.write("a", offset_s=offset_s))
+    for data in bench.ledger.blocks(1):
+        append(follower, data)
+        restart(follower)
+    assert list(follower.ledger.blocks()) == list(bench.ledger.blocks())
+    report = audit(follower.ledger)
+    assert [f for f in report.findings if f.check != "EXECUTION"] == []
+
+
 def test_a_block_with_fewer_metadata_is_taken(bench, follower):
     bench.block(bench.put("a"))
     [data] = bench.ledger.blocks(1)

@@ -295,7 +295,9 @@ def test_a_blocks_signature_and_link(channel):
     assert signature_fault(block(orderer), channel.rules, now_s) == ""
     assert "no signature" in signature_fault(block(None), channel.rules, now_s)
     assert "cannot sign" in signature_fault(block(client), channel.rules, now_s)
-    assert signature_fault(block(orderer), channel.rules, 0.0)
+    assert signature_fault(block(orderer), channel.rules, 1.0)
+    assert signature_fault(block(orderer), channel.rules, 0.0) == ""
+    assert "cannot sign" in signature_fault(block(client), channel.rules, 0.0)
     check_link(block(orderer), number=4, previous_hash=b"p" * 32)
     for number, previous in ((5, b"p" * 32), (4, b"q" * 32)):
         with pytest.raises(BlockError):
