@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import NamedTuple
 
 from fabric_protos.common import common_pb2
@@ -75,12 +76,13 @@ class RemoteOrderer:
         if self.failure:
             raise Refusal(RefusalCode.STOPPED, self.failure)
         envelope, tx_id = submission.received, submission.tx_id
+        digest = _digest(envelope)
         with self._lock:
             waiting = self._ids.get(tx_id) if tx_id and self.holds(tx_id) else None
-            if waiting is not None and waiting != envelope:
+            if waiting is not None and waiting != digest:
                 raise Refusal(RefusalCode.DUPLICATE, "another envelope with this transaction id is waiting")
             if tx_id:  # before it is sent: its block may be here before the answer
-                self._hold(envelope, tx_id)
+                self._hold(digest, tx_id)
         try:
             self._broadcaster.send(envelope)
         except Refusal as refusal:
@@ -88,7 +90,7 @@ class RemoteOrderer:
                 waiting is None and refusal.code is not RefusalCode.ORDERERS_FAILED
             ):  # else it may have been taken
                 with self._lock:
-                    self._drop(envelope)
+                    self._drop(digest)
             raise
 
     def holds(self, tx_id: str) -> bool:
@@ -123,20 +125,25 @@ class RemoteOrderer:
             envelopes = common_pb2.Block.FromString(data).data.data
             with self._lock:
                 for envelope in envelopes:
-                    self._drop(envelope)
+                    self._drop(_digest(envelope))
                 if len(envelopes) == 1:  # a configuration came as its update
                     self._drop(self._ids.get(Submission.read(envelopes[0]).tx_id, b""))
 
-    def _hold(self, envelope: bytes, tx_id: str) -> None:
-        self._held[envelope] = _Held(tx_id, time.monotonic())
-        self._ids[tx_id] = envelope
+    def _hold(self, digest: bytes, tx_id: str) -> None:
+        self._held[digest] = _Held(tx_id, time.monotonic())
+        self._ids[tx_id] = digest
         while len(self._held) > _MAX_HELD:
             self._drop(next(iter(self._held)))
 
-    def _drop(self, envelope: bytes) -> None:
-        held = self._held.pop(envelope, None)
-        if held is not None and self._ids.get(held.tx_id) == envelope:
+    def _drop(self, digest: bytes) -> None:
+        held = self._held.pop(digest, None)
+        if held is not None and self._ids.get(held.tx_id) == digest:
             del self._ids[held.tx_id]
+
+
+def _digest(envelope: bytes) -> bytes:
+    """Return what stands for an envelope while it is on its way: many large ones may be."""
+    return sha256(envelope).digest()
 
 
 def private_by_transaction(delivered: Delivered) -> Mapping[str, tuple[PrivateRwset, ...]]:

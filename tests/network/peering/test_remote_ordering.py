@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from fedpact.gateway.addresses import parse_address
 from fedpact_network.embedded.errors import Refusal, RefusalCode
+from fedpact_network.embedded.submission import Submission
 from fedpact_network.peering import broadcasting
 from fedpact_network.peering.broadcasting import Broadcaster
+from fedpact_network.peering.remote_orderer import RemoteOrderer
 
 
 @pytest.fixture
@@ -41,3 +45,25 @@ def test_a_refusal_after_no_answer_does_not_tell(broadcaster, monkeypatch, answe
         broadcaster.send(b"envelope")
     assert caught.value.code is code
     assert left == []
+
+
+def test_what_no_orderer_takes_is_not_kept_in_memory():
+    class Down:
+        def send(self, envelope):
+            raise Refusal(RefusalCode.ORDERERS_FAILED, "no orderer takes transactions")
+
+    orderer = RemoteOrderer(Down(), None, 1)
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            envelope = bytes([number]) * (1 << 20)
+            with pytest.raises(Refusal):
+                orderer.submit(Submission(envelope, None, f"{number}"))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5 << 20
+    assert orderer.holds("7")
+    with pytest.raises(Refusal) as caught:
+        orderer.submit(Submission(b"another", None, "7"))
+    assert caught.value.code is RefusalCode.DUPLICATE
