@@ -99,7 +99,7 @@ def restore(source: Path, url: str) -> Chain:
 
 
 def _write(path: Path, source: Connection, chain: Chain) -> None:
-    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, hide_parameters=True)
     with engine.connect() as target:
         for pragma in ("journal_mode=MEMORY", "synchronous=OFF"):  # the file is flushed as a whole
             target.exec_driver_sql(f"PRAGMA {pragma}")

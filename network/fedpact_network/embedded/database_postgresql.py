@@ -71,7 +71,7 @@ class PostgresqlSite:
             "application_name": "fedpact",
             **_KEEPALIVE,
         }
-        self._engine = create_engine(server, poolclass=NullPool, connect_args=arguments)
+        self._engine = create_engine(server, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
 
     def create(self, *, with_keys: bool = True) -> PostgresqlDatabase:
         """Make the schema and hold it; one that is there and has no ledger is used."""

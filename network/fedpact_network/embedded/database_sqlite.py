@@ -188,6 +188,7 @@ class SqliteView:
             "sqlite://",
             creator=lambda: sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False),
             poolclass=NullPool,
+            hide_parameters=True,
         )
         event.listen(engine, "begin", _begin)
         self.connection = engine.connect()
@@ -213,7 +214,10 @@ def _hold(path: Path) -> int:
 
 def _engine(path: Path, *, durable: bool) -> Engine:
     url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False})
+    # Values are nobody's business in a log: private data are among them.
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args={"check_same_thread": False}, hide_parameters=True
+    )
     event.listen(engine, "connect", partial(_configure, durable=durable))
     event.listen(engine, "begin", _begin)
     return engine
