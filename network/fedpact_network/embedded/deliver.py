@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 TIME_WINDOW_S = 15 * 60
 """How far a request's timestamp may be off the node's clock, as Fabric's peers have it."""
 
-PrivateData = Callable[[int, str], Mapping[int, bytes]]
-"""(block, MSP id) -> position of a transaction -> serialised `rwset.TxPvtReadWriteSet`, of those collections
-only that the organisation is a member of."""
+PrivateData = Callable[[int, "Member"], Mapping[int, bytes]]
+"""(block, who asks) -> position of a transaction -> serialised `rwset.TxPvtReadWriteSet`, of those
+collections only whose policy counts them among its members."""
 
 
 class _Asked(NamedTuple):
@@ -47,7 +47,7 @@ class _Refused(Exception):  # noqa: N818 (an answer, not a fault)
         self.status = status
 
 
-def no_private_data(block: int, mspid: str) -> Mapping[int, bytes]:
+def no_private_data(block: int, member: Member) -> Mapping[int, bytes]:
     """Private data of a node that keeps none."""
     return {}
 
@@ -151,7 +151,7 @@ class Delivery:
             block = filtered(common_pb2.Block.FromString(data))
             return bytes(events_pb2.DeliverResponse(filtered_block=block).SerializeToString())
         if self._kind is DeliverKind.WITH_PRIVATE_DATA:
-            found = self._private_data(self.number, self._asked.member.mspid)
+            found = self._private_data(self.number, self._asked.member)
             both = events_pb2.BlockAndPrivateData(block=common_pb2.Block.FromString(data))
             for position, content in found.items():
                 both.private_data_map[position].CopyFrom(rwset_pb2.TxPvtReadWriteSet.FromString(content))

@@ -13,6 +13,7 @@ from fedpact.wire.definitions import DefinitionError, find_collection, find_defi
 if TYPE_CHECKING:
     from fedpact.validation import ChannelRules
     from fedpact.wire.definitions import Collection
+    from fedpact.wire.membership import Member
     from fedpact_network.embedded.node import EmbeddedNode
     from fedpact_network.embedded.snapshots import Snapshot
 
@@ -37,13 +38,17 @@ class CommittedPrivateData:
     def __init__(self, node: EmbeddedNode) -> None:
         self._node = node
 
-    def __call__(self, block: int, mspid: str) -> Mapping[int, bytes]:
+    def __call__(self, block: int, member: Member) -> Mapping[int, bytes]:
         """Return serialised `rwset.TxPvtReadWriteSet`s by the positions of their transactions."""
         with self._node.snapshots.view() as snapshot:
             rows = snapshot.reader.private_writes(block)
             names = {(namespace, name) for _, namespace, name, _ in rows}
             terms = {place: collection_of(self._node.channel.rules, snapshot, *place) for place in names}
-        allowed = {place for place, found in terms.items() if found is not None and mspid in found.members}
+        allowed = {
+            place
+            for place, found in terms.items()
+            if found is not None and found.member_policy.satisfied_by([member])
+        }
         seen = [row for row in rows if (row[1], row[2]) in allowed]
         return {
             position: _message([row[1:] for row in group])

@@ -112,8 +112,8 @@ def test_private_data_is_what_the_readers_organisation_may_see(world):
     world.client(ledger).run("put", "a", "1")
     content = rwset_pb2.TxPvtReadWriteSet(ns_pvt_rwset=[{"namespace": "kv"}]).SerializeToString()
 
-    def private_data(block, mspid):
-        return {0: content} if (block, mspid) == (1, "Org1MSP") else {}
+    def private_data(block, member):
+        return {0: content} if (block, member.mspid) == (1, "Org1MSP") else {}
 
     handler = GatewayHandler(ledger.node, private_data)
     for mspid, positions in (("Org1MSP", [0]), ("Org2MSP", [])):

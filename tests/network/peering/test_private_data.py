@@ -121,6 +121,15 @@ def test_blocks_are_delivered_with_the_private_data_of_members_only(world, nodes
     assert delivered(world, first, world.peers["Org3MSP"], number) == {}
 
 
+def test_whom_the_policy_of_a_collection_leaves_out_of_a_member_organisation(world):
+    first, _, _ = world.three()
+    world.define(first, secrets(policy="OR('Org1MSP.peer', 'Org2MSP.peer')"))
+    hide(world, first, "k")
+    number = first.height() - 1
+    assert list(delivered(world, first, world.peers["Org2MSP"], number)) == [0]
+    assert delivered(world, first, world.people["Org2MSP"], number) == {}
+
+
 def test_as_many_peers_as_required_take_it_or_it_is_not_endorsed(world):
     first, second, third = world.three()
     world.define(first, secrets(required_peer_count=1, max_peer_count=1))
