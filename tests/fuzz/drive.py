@@ -43,6 +43,7 @@ class Session:
         self.findings = findings
         self.found: dict[str, int] = {}
         self.cases = self.calls = 0
+        self.last: list[bytes] = []
         self.begin = self.spoken = time.monotonic()
         self.end = self.begin + minutes * 60
 
@@ -52,6 +53,7 @@ class Session:
         from tests.fuzz.target import Target
 
         self.cases += 1
+        self.last = [*self.last[-30:], data]
         try:
             fuzz_once(self.target, data)
         except Defect as defect:
@@ -97,7 +99,8 @@ class Session:
             self.findings.mkdir(parents=True, exist_ok=True)
             name = re.sub(r"[^A-Za-z0-9]+", "-", place)
             (self.findings / f"{name}.bin").write_bytes(data)
-            (self.findings / f"{name}.txt").write_text("".join(traceback.format_exception(defect)))
+            told = [*traceback.format_exception(defect), *(f"{case.hex()}\n" for case in self.last)]
+            (self.findings / f"{name}.txt").write_text("".join(told))
 
 
 def memory() -> int:
@@ -115,7 +118,8 @@ def main() -> int:
     parser.add_argument("--way", choices=("process", "grpc", "batched"), default="process")
     parser.add_argument("--replay", type=Path)
     options = parser.parse_args()
-    logging.disable(logging.CRITICAL)
+    logging.disable(logging.WARNING)
+    logging.getLogger("fedpact.gateway").setLevel(logging.CRITICAL)
     if options.guided:
         _guided(options)
     session = Session(options.findings, options.minutes, options.way)

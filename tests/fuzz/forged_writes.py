@@ -43,6 +43,9 @@ STRANGE_NAMES = (
     "$$h",
     "lscc",
     "other",
+    "mycc",
+    "mycc",
+    "mycc",
     "",
 )
 

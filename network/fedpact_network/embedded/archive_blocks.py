@@ -176,7 +176,7 @@ def _read_header(file: BinaryIO) -> Chain:
         raise ArchiveError(ArchiveCode.FILE_FOREIGN, "the file is no export of blocks")
     try:
         chain = msgspec.json.decode(_read(file, MAX_HEADER_BYTES), type=Chain)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ArchiveError(ArchiveCode.FILE_ALTERED, "the file's header cannot be read") from error
     if chain.height < 1:
         raise ArchiveError(ArchiveCode.FILE_ALTERED, "the file announces no block")

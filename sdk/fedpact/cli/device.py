@@ -160,5 +160,5 @@ def _schema(names: tuple[str, ...], file: Path | None) -> ReadingSchema:
         raise click.UsageError("--field chooses from the fields that ship; --schema brings its own")
     try:
         return msgspec.json.decode(file.read_bytes(), type=ReadingSchema)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"{file} is no schema of readings: {error}") from error

@@ -35,7 +35,7 @@ def open_home(home: Path) -> Consortium:
     except FileNotFoundError as error:
         missing = Path(str(error.filename)).name
         raise click.UsageError(f"no consortium was founded in {home}: there is no {missing}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise click.UsageError(f"the consortium in {home} is damaged: {error}") from error
 
 

@@ -56,7 +56,7 @@ class OrganisationFile(
             raise ConfigError(f"an organisation's description has at most {MAX_BYTES} bytes")
         try:
             found = msgspec.json.decode(data, type=cls)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"this is no organisation's description: {error}") from error
         load_authorities(found.organisation)
         return found

@@ -307,7 +307,7 @@ def test_any_changed_byte_of_an_export_is_found_or_means_nothing(exported, new_u
 
 
 @pytest.mark.parametrize(
-    "change", ["appended", "fewer announced", "another announced", "huge part", "no block"]
+    "change", ["appended", "fewer announced", "another announced", "no text", "huge part", "no block"]
 )
 def test_an_export_that_does_not_fit_together_is_refused(exported, new_url, change):
     whole, url = exported.read_bytes(), new_url("postgresql")
@@ -317,6 +317,7 @@ def test_an_export_that_does_not_fit_together_is_refused(exported, new_url, chan
             "appended": whole + b"\0",
             "fewer announced": whole.replace(b'"height":4', b'"height":3'),
             "another announced": whole.replace(b'"state_hash":"', b'"state_hash":"0')[:-1],
+            "no text": whole.replace(b'"channel":"c', b'"channel":"\xff'),
             "huge part": MAGIC + b"\xff\xff\xff\xff\x0f",
             "no block": whole.replace(b'"height":4', b'"height":0'),
         }[change]
