@@ -163,7 +163,8 @@ class Committer:
         examined = self._validator.examine(batch, rules)
         with self._snapshots.view() as committed:
             next_expiry = self._next_expiry
-            due = committed.reader.due(number) if next_expiry is not None and next_expiry <= number else []
+            expiring = next_expiry is not None and next_expiry <= number
+            due = committed.reader.due(number) if expiring else []
             known = committed.reader.known([item.tx_id for item in examined if item.tx_id])
             validated = validate_block(
                 number,
@@ -173,12 +174,12 @@ class Committer:
                 known=known,
                 due=due,
             )
-            touched = due or validated.state.hashed
+            touched = expiring or validated.state.hashed
             private = self._private_changes(validated, batch, rules, committed) if touched else None
             rows = [(place, validated.state.before(place), row) for place, row in validated.state.rows()]
             places = [(tx_id, committed.place(tx_id)) for tx_id in known]
         repeated = [(tx_id, Outcome(ValidationCode(at.code), at.block)) for tx_id, at in places if at]
-        return _Prepared(validated, rows, bool(due), private, repeated)
+        return _Prepared(validated, rows, expiring, private, repeated)
 
     def _write(self, block: common_pb2.Block, prepared: _Prepared, batch: Sequence[Submission]) -> None:
         """Commit a block and let everybody see it."""
@@ -187,7 +188,7 @@ class Committer:
         self._tip = record.tip
         self._time_ns = prepared.block.time_ns or self._time_ns
         self._publish(prepared, batch)
-        if prepared.due or prepared.block.state.expiries:
+        if prepared.due or prepared.private is not None:
             self._next_expiry = self._find_next_expiry()
 
     def _find_time_ns(self) -> int:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, func, select, tuple_
+from sqlalchemy import Select, bindparam, func, select, tuple_, union_all
 from sqlalchemy.engine import Connection, RootTransaction
 from sqlalchemy.exc import DatabaseError
 
@@ -59,7 +59,7 @@ _PRIVATE_WRITES = (
     .where(_W.block == bindparam("n"), _W.content.is_not(None))
     .order_by(_W.position, _W.namespace, _W.collection)
 )
-_NEXT_EXPIRY = select(func.min(_E.expires_block))
+_NEXT_EXPIRIES = union_all(select(func.min(_E.expires_block)), select(func.min(_W.expires_block)))
 _DUE = select(_E.expires_block, _E.namespace, _E.collection, _E.key_hash, _E.block, _E.position).where(
     _E.expires_block <= bindparam("n")
 )
@@ -178,8 +178,8 @@ class Reader:
     def next_expiry(self) -> int | None:
         """Return the first block whose commit may have to remove private rows; None if there is none."""
         with self._lock:
-            found: int | None = self._connection.execute(_NEXT_EXPIRY).scalar()
-        return found
+            found = self._connection.execute(_NEXT_EXPIRIES).scalars().all()
+        return min([number for number in found if number is not None], default=None)
 
     def due(self, number: int) -> list[Expiry]:
         """Return the private rows that the commit of a block may have to remove."""

@@ -1,7 +1,8 @@
 """What blocks do to private rows: content that fits its hash, missing content, expiry, purge."""
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
 from tests.network.embedded.test_node_validation import Bench
 from tests.sdk.validation.conftest import definition_rows, parameter
 
@@ -188,3 +189,22 @@ def test_the_audit_accounts_for_metadata_and_hashes(bench):
     report = audit(bench.ledger)
     assert [f for f in report.findings if f.check != "EXECUTION"] == []
     assert report.state_hash == bench.ledger.state_hash()
+
+
+def test_a_failing_database_tells_no_values(bench):
+    """SQLAlchemy's errors name the parameters, and they are logged."""
+    bench.block(bench.secret(a="plain"))
+    with bench.ledger.node._store.connection() as connection:
+        row = dict(connection.execute(select(PRIVATE_STATE)).one()._mapping)
+        with pytest.raises(IntegrityError) as failed:
+            connection.execute(insert(PRIVATE_STATE), row)
+    assert "plain" not in str(failed.value)
+
+
+def test_a_value_that_its_own_block_replaces_goes_in_time_too(bench):
+    first, second = bench.secret(collection="brief", a="1"), bench.secret(collection="brief", a=None)
+    assert bench.block(first, second) == [VALID, VALID]
+    assert len(bench.table(PRIVATE_WRITES)) == 2
+    for _ in range(3):
+        bench.block(bench.write("public"))
+    assert bench.table(PRIVATE_WRITES) == []
