@@ -14,6 +14,7 @@ from fedpact.wire.blocks import TRANSACTIONS_FILTER
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.envelopes import parse_envelope
 from fedpact.wire.errors import WireError
+from fedpact_network.embedded.access import CHAINCODE_EVENTS
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 
 if TYPE_CHECKING:
@@ -63,12 +64,14 @@ class ChaincodeEvents:
         Raises
         ------
         Refusal
-            ACCESS_DENIED where the reader's identity has expired, or was revoked.
+            ACCESS_DENIED where the reader's identity has expired, or was revoked; POLICY_UNSATISFIED where
+            it was shut out since.
         """
         try:
-            self._node.membership.identify(self._reader, self._node.now_s)
+            reader = self._node.membership.identify(self._reader, self._node.now_s)
         except IdentityError as error:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
+        self._node.access.check(CHAINCODE_EVENTS, reader)
         with self._node.snapshots.view() as snapshot:
             for _ in range(min(height - self.number, _BLOCKS_AT_A_TIME)):
                 number, data = self.number, snapshot.reader.block(self.number)

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 from fabric_protos.common import common_pb2
+from fabric_protos.gateway import gateway_pb2
+from fabric_protos.orderer import ab_pb2
 from tests.network.embedded.conftest import KeyValue
 
 from fedpact.audit import audit
@@ -248,3 +250,20 @@ def test_the_outcome_of_an_update_is_found_after_a_restart(world, ledger):
         assert [tuple(outcome) for outcome in outcomes] == [(VALID, 1), (VALID, 3)]
         with pytest.raises(Refusal):
             again.node.outcome("0" * 64, 0.0)
+
+
+def test_whoever_may_not_read_any_more_hears_no_further_events(world, ledger):
+    world.client(ledger).run("put", "a", "1")
+    request = gateway_pb2.ChaincodeEventsRequest(
+        channel_id="consortium",
+        chaincode_id="kv",
+        identity=world.alice.creator,
+        start_position=ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=0)),
+    ).SerializeToString()
+    signed = gateway_pb2.SignedChaincodeEventsRequest(request=request, signature=world.alice.sign(request))
+    stream = ledger.transport().chaincode_events(signed.SerializeToString())
+    path = "/Channel/Application/Readers"
+    ledger.update_config(update_of(world, ledger, lambda group: set_policy(group, path, "ANY Admins")))
+    with pytest.raises(TransportError) as caught:
+        next(stream)
+    assert caught.value.status is Status.PERMISSION_DENIED
