@@ -34,6 +34,8 @@ SWITCH_S = 0.0005
 
 _CHECK_S = 0.5
 _ANSWER_S = 5.0
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Asks this machine, whatever proxy the environment names."""
 
 
 def serve_until_stopped(
@@ -116,7 +118,7 @@ def node_status(url: str) -> dict[str, Any]:
     if not run.operations:
         return known
     try:
-        with urllib.request.urlopen(f"http://{run.operations}/version", timeout=_ANSWER_S) as answer:
+        with _direct.open(f"http://{run.operations}/version", timeout=_ANSWER_S) as answer:
             told = json.load(answer)
     except (OSError, ValueError) as error:
         raise ServerError("NOT_SERVED", f"process {run.pid} does not answer: {error}") from error

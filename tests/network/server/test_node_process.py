@@ -198,3 +198,11 @@ def test_a_run_file_names_one_process_for_good(site):
     path.write_text("{}")
     with pytest.raises(ServerError):
         RunFile.read(path, url)
+
+
+def test_the_status_of_a_process_is_asked_for_without_a_proxy(site, monkeypatch):
+    server = site.serve(operations="127.0.0.1:0")
+    run = RunFile.of_this_process(site.url, server.address, server.operations)
+    run.write(run_path(site.url))
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert node_status(site.url)["channel"] == "consortium"
