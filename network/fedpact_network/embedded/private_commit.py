@@ -92,6 +92,7 @@ class PrivateData:
         committed : the rows as the block before left them.
         """
         changes = PrivateChanges(purged=state.purges)
+        contents: dict[tuple[int, str, str], PrivateContent] = {}
         values: dict[HashedKey, tuple[str, bytes | None]] = {}
         for position, transaction in valid:
             known: list[PrivateRwset] | None = None
@@ -102,9 +103,12 @@ class PrivateData:
                 names = namespace, rwset.collection
                 expires = state.number + lives + 1 if lives else None
                 content = None if found is None else content_of(found)
-                changes.contents.append(PrivateContent(position, *names, expires, content))
+                place = position, *names  # a write set may name a collection twice: one of them is kept
+                if place not in contents or contents[place].content is None:
+                    contents[place] = PrivateContent(*place, expires, content)
                 for key, value in () if found is None else found.writes:
                     values[HashedKey(*names, hash_of(key))] = key, value
+        changes.contents = list(contents.values())
         _rows(state, values, changes)
         changes.removed += state.expired
         return changes
