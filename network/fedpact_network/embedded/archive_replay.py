@@ -70,7 +70,7 @@ def _replay(
         closing.callback(validator.close)
         snapshots = Snapshots(store, StateCache())
         closing.callback(snapshots.close)
-        private = PrivateData(organisations, lambda _: ())
+        private = PrivateData(organisations, ())
         committer = Committer(store, snapshots, channel, validator, Notifier(1), private)
         for data in blocks:
             _append(committer, store, data)

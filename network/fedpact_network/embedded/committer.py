@@ -188,6 +188,8 @@ class Committer:
         self._tip = record.tip
         self._time_ns = prepared.block.time_ns or self._time_ns
         self._publish(prepared, batch)
+        if prepared.due or prepared.block.state.purges:
+            self._private.forget()
         if prepared.due or prepared.private is not None:
             self._next_expiry = self._find_next_expiry()
 

@@ -115,7 +115,7 @@ class EmbeddedNode:
             self.channel,
             self._validator,
             self.notifier,
-            PrivateData(keys.peers, lambda tx_id: (*self.transient.find(tx_id), *settings.private(tx_id))),
+            PrivateData(keys.peers, (self.transient.find, settings.private), self.transient.forget),
         )
         self.organisations = tuple(sorted(keys.peers))
         self.chaincodes = frozenset(settings.chaincodes)

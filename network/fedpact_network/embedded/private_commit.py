@@ -68,12 +68,19 @@ class PrivateData:
     Parameters
     ----------
     organisations : whose peers this node plays; it holds what they are members of.
-    source : where content comes from.
+    sources : where content comes from.
+    forget : drops there what is committed; called after a block that purges or expires.
     """
 
-    def __init__(self, organisations: Iterable[str], source: PrivateSource) -> None:
+    def __init__(
+        self,
+        organisations: Iterable[str],
+        sources: Iterable[PrivateSource],
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
         self._organisations = frozenset(organisations)
-        self._source = source
+        self._sources = tuple(sources)
+        self.forget = forget
 
     def changes(
         self,
@@ -98,7 +105,8 @@ class PrivateData:
             known: list[PrivateRwset] | None = None
             for namespace, rwset, lives in self._held(transaction, rules, committed):
                 if known is None:
-                    known = list(self._source(transaction.transaction_id))
+                    tx_id = transaction.transaction_id
+                    known = [rwset for source in self._sources for rwset in source(tx_id)]
                 found = _matching(known, namespace, rwset)
                 names = namespace, rwset.collection
                 expires = state.number + lives + 1 if lives else None

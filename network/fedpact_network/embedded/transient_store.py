@@ -107,16 +107,15 @@ class TransientStore:
                 raise Refusal(RefusalCode.OVERLOADED, "too much private data waits for its transactions")
             try:
                 with self._connection.begin():
-                    if tx_id in self._kept and self._holds(tx_id, digest):
+                    waits = tx_id in self._kept and tx_id not in self._done
+                    if waits and self._holds(tx_id, digest):
                         return
                     if self._done:
                         self._connection.execute(_DROP, [{"id": done} for done in self._done])
                     self._connection.execute(self._put, row)
             except SQLAlchemyError as error:
                 raise Refusal(RefusalCode.STOPPED, "the node's database failed") from error
-            for done in self._done:
-                self._bytes -= self._kept.pop(done)[1]
-            self._done.clear()
+            self._dropped()
             self._count(tx_id, height, len(content))
 
     def find(self, tx_id: str) -> tuple[PrivateRwset, ...]:
@@ -140,6 +139,19 @@ class TransientStore:
         """Close the connection."""
         with self._lock:
             self._connection.close()
+
+    def forget(self) -> None:
+        """Drop at once what is committed: a block has purged or expired what it may hold."""
+        with self._lock:
+            if self._done:
+                with self._connection.begin():
+                    self._connection.execute(_DROP, [{"id": done} for done in self._done])
+                self._dropped()
+
+    def _dropped(self) -> None:
+        for done in self._done:
+            self._bytes -= self._kept.pop(done)[1]
+        self._done.clear()
 
     def _full(self, tx_id: str) -> bool:
         return tx_id not in self._kept and len(self._kept) - len(self._done) >= MAX_TRANSACTIONS

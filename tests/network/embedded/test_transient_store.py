@@ -105,3 +105,21 @@ def test_what_never_comes_is_dropped_after_many_blocks(store, transient):
     assert kept(store) == {"never", "a"}
     transient.keep("b", secret(), 6 + KEPT_BLOCKS)
     assert kept(store) == {"a", "b"}
+
+
+def test_what_was_given_up_and_is_endorsed_again_waits_anew(store, transient):
+    transient.keep("a", secret(), 1)
+    transient.keep("a", secret(), 2 + KEPT_BLOCKS)
+    transient.keep("b", secret(), 2 + KEPT_BLOCKS)
+    assert kept(store) == {"a", "b"}
+    assert transient.find("a") == secret()
+
+
+def test_what_is_committed_can_go_at_once(store, transient):
+    transient.keep("a", secret(), 1)
+    transient.keep("b", secret(), 1)
+    transient.forget()
+    assert kept(store) == {"a", "b"}
+    transient.committed(2, [("a", DONE)])
+    transient.forget()
+    assert kept(store) == {"b"}
