@@ -11,10 +11,10 @@ with one validation code byte a transaction and `updates` the protobuf message
     KVWrite { string namespace = 1; string collection = 2; bytes key = 3; bool isDelete = 4;
               bytes value = 5; bytes version_bytes = 6 }
 
-sorted by namespace, collection (public writes first), then key; hashes of private data have the raw key hash
-as key; namespace and collection stand only on the first write of their group; the empty namespace (the channel's
-configuration) is left out; a version is block and position, each as one length byte and its big-endian bytes
-without leading zeros. The genesis block has no commit hash; block 1 starts from b"".
+sorted by namespace, collection (public writes first), then key; hashes of private data have the raw key
+hash as key; namespace and collection stand only on the first write of their group; the empty namespace (the
+channel's configuration) is left out; a version is block and position, each as one length byte and its
+big-endian bytes without leading zeros. The genesis block has no commit hash; block 1 starts from b"".
 """
 
 from __future__ import annotations
