@@ -58,6 +58,10 @@ class Session:
             fuzz_once(self.target, data)
         except Defect as defect:
             self._keep(defect, data)
+            if "nothing more is committed" in str(defect):
+                self.calls += self.target.executions
+                self.target.close()
+                self.target = Target(self.way)
         if time.monotonic() - self.spoken > 60:
             self.spoken = time.monotonic()
             self.speak()

@@ -1,18 +1,22 @@
 """A short run of the fuzzer in every suite, and what longer runs have found (`drive` is the long one)."""
 
+from dataclasses import replace
+
 import pytest
 from fabric_protos.common import common_pb2
+from fabric_protos.ledger.rwset import rwset_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fuzz.choices import Choices
 from tests.fuzz.defects import Defect
 from tests.fuzz.doors import DOORS, SLOW_DOORS, fuzz_once
-from tests.fuzz.forged_messages import Damage, envelope, read_write_set
+from tests.fuzz.forged_messages import Damage, endorsed_envelope, envelope, read_write_set
 from tests.fuzz.target import Target, forged_envelope
 from tests.fuzz.wire_mutations import Field, mutate, parse, serialise, varint
 
 from fedpact.wire.config_changes import desired
 from fedpact.wire.config_update import compute_update, sign_update, update_envelope
+from fedpact.wire.rwsets import NamespaceRwset, PrivateRwset, Write, encode, hashed
 
 SHORT = settings(
     deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -128,3 +132,20 @@ def test_mutations_damage_fields_at_every_depth():
     assert len(set(made)) > 100
     touched = [fields[0].value for data in made if (fields := parse(data)) and fields[0].number == 1]
     assert any(isinstance(value, bytes) and value != inner for value in touched)
+
+
+def test_a_collection_that_is_named_twice_stops_no_node(node):
+    """Two private write sets of one transaction had one place in the database, and the block stage failed."""
+    private = PrivateRwset("probe", "secrets", (Write("k", b"v"),))
+    named = rwset_pb2.TxReadWriteSet.FromString(
+        encode([NamespaceRwset("probe", collections=(hashed(private),))])
+    )
+    named.ns_rwset[0].collection_hashed_rwset.append(named.ns_rwset[0].collection_hashed_rwset[0])
+    call = node.call(Choices(bytes((99, 0, 0))))
+    call = replace(call, version=node.chaincodes["probe"].version)
+    tx_id, signed = endorsed_envelope(
+        call, node.members[0], node.peers, named.SerializeToString(), Damage(Choices(b""))
+    )
+    node.submit(signed, tx_id)
+    node.serves()
+    node.holds_together()
