@@ -7,6 +7,7 @@ from fedpact.wire.bundle import Bundle
 from fedpact.wire.definitions import LIFECYCLE
 from fedpact.wire.membership import Member
 from fedpact.wire.policy_language import PolicyError
+from fedpact.wire.proposals import ParsedProposal
 from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.errors import Refusal, RefusalCode
 
@@ -62,7 +63,7 @@ class AccessControl:
             allowed.clear()
         allowed.add(asked)
 
-    def check_proposal(self, chaincode: str, function: str, member: Member) -> None:
+    def check_proposal(self, proposal: ParsedProposal, member: Member) -> None:
         """Refuse a proposal as a peer does; the lifecycle checks its administrators' functions itself.
 
         Raises
@@ -70,10 +71,11 @@ class AccessControl:
         Refusal
             POLICY_UNSATISFIED; CONTRACT_REFUSED where Fabric's system chaincode asks.
         """
-        if chaincode != LIFECYCLE:
+        if proposal.chaincode != LIFECYCLE:
             self.check(PROPOSE, member)
             return
-        resource = f"{LIFECYCLE}/{function}"
+        function = proposal.args[0] if proposal.args else b""
+        resource = f"{LIFECYCLE}/{function.decode(errors='replace')}"
         try:
             self._channel.bundle.acl(resource)
         except PolicyError:

@@ -19,7 +19,7 @@ from fedpact.wire.envelopes import (
     endorse_message,
     response_payload,
 )
-from fedpact.wire.errors import WireError
+from fedpact.wire.errors import MAX_MESSAGE_BYTES, WireError
 from fedpact.wire.membership import Member
 from fedpact.wire.policies import Policy, choose_for
 from fedpact.wire.proposals import ParsedProposal, parse_proposal
@@ -59,7 +59,13 @@ class Endorser:
     keep : puts private write sets on the disk, before the endorsement leaves.
     window_ms : how far a proposal's time may be off the clock.
     remote : asks peers of organisations that this node does not play; None: there are none.
+
+    Attributes
+    ----------
+    address : where clients reach this node, `host:port`, for the details of refusals.
     """
+
+    address = ""
 
     def __init__(  # noqa: PLR0913 (its parts, each named at the call)
         self,
@@ -99,8 +105,7 @@ class Endorser:
         rules = self._channel.rules
         proposal, member = self._admit(rules, proposal_bytes, signature)
         with self._snapshots.view() as snapshot:
-            self._check_access(proposal, member)
-            return self._execute(rules, snapshot, proposal, (self._first(member),)).response
+            return self._execute(rules, snapshot, proposal, member, (self._first(member),)).response
 
     def endorse(
         self, proposal_bytes: bytes, signature: bytes, organisations: Collection[str] = ()
@@ -134,15 +139,14 @@ class Endorser:
             if snapshot.place(proposal.transaction_id) is not None:
                 text = f"duplicate transaction found [{proposal.transaction_id}]"
                 raise Refusal(RefusalCode.DUPLICATE, text, self.answers(text))
-            self._check_access(proposal, member)
             acting = self._played(named) or (first,)
-            executed = self._execute(rules, snapshot, proposal, acting)
+            executed = self._execute(rules, snapshot, proposal, member, acting)
             rwset = executed.simulation.rwset()
             if not named:
                 policies, chosen = self._choose(rules, snapshot, executed.terms, rwset, first)
                 if proposal.chaincode == LIFECYCLE and self._played(chosen) != acting:
                     # What is approved depends on who signs.
-                    executed = self._execute(rules, snapshot, proposal, self._played(chosen))
+                    executed = self._execute(rules, snapshot, proposal, member, self._played(chosen))
                     rwset = executed.simulation.rwset()
             height = snapshot.height
         results = _encoded(rwset)
@@ -176,7 +180,8 @@ class Endorser:
 
     def answers(self, text: str) -> tuple[ErrorDetail, ...]:
         """Give a refusal as the answer of the first peer, if there is one."""
-        return tuple([ErrorDetail(peer.name, mspid, text) for mspid, peer in self._peers.items()][:1])
+        peers = [*self._peers.items()][:1]
+        return tuple([ErrorDetail(self.address or peer.name, mspid, text) for mspid, peer in peers])
 
     def _admit(
         self, rules: ChannelRules, proposal_bytes: bytes, signature: bytes
@@ -201,17 +206,16 @@ class Endorser:
             raise Refusal(RefusalCode.CLOCK_OFF, text, self.answers(text))
         return proposal, member
 
-    def _check_access(self, proposal: ParsedProposal, member: Member) -> None:
-        function = proposal.args[0].decode(errors="replace") if proposal.args else ""
-        try:
-            self._access.check_proposal(proposal.chaincode, function, member)
-        except Refusal as refusal:
-            raise Refusal(refusal.code, refusal.message, self.answers(refusal.message)) from refusal
-
     def _execute(
-        self, rules: ChannelRules, snapshot: Snapshot, proposal: ParsedProposal, acting: Sequence[str]
+        self,
+        rules: ChannelRules,
+        snapshot: Snapshot,
+        proposal: ParsedProposal,
+        member: Member,
+        acting: Sequence[str],
     ) -> Executed:
         try:
+            self._access.check_proposal(proposal, member)
             return self._code.execute(rules, snapshot, proposal, acting, self._clock_ns() / _NS)
         except Refusal as refusal:
             raise Refusal(refusal.code, refusal.message, self.answers(refusal.message)) from refusal
@@ -263,7 +267,7 @@ class Endorser:
         self, proposal: ParsedProposal, prp: bytes, endorsements: Sequence[Endorsement]
     ) -> common_pb2.Envelope:
         envelope = assemble(proposal, prp, endorsements)
-        limit = self._channel.bundle.batch.absolute_max_bytes
+        limit = min(self._channel.bundle.batch.absolute_max_bytes, MAX_MESSAGE_BYTES)
         if envelope.ByteSize() > limit:
             text = f"the transaction is larger than {limit} bytes"
             raise Refusal(RefusalCode.TOO_LARGE, text, self.answers(text))

