@@ -7,18 +7,53 @@ signatures is remembered: the creator's is verified as any other, the endorsers'
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from fabric_protos.common import common_pb2
 from google.protobuf.message import DecodeError
 
-from fedpact.wire.envelopes import ParsedTransaction
+from fedpact.wire.envelopes import Endorsement, ParsedTransaction
+from fedpact.wire.proposals import ParsedProposal
+from fedpact.wire.rwsets import NamespaceRwset, decode
+
+if TYPE_CHECKING:
+    from fedpact_network.embedded.agreed_code import Executed
 from fedpact.wire.errors import MAX_MESSAGE_BYTES
 
-Parse = Callable[[bytes], ParsedTransaction]
-"""From the creator's signature to the transaction."""
+Parse = Callable[[bytes, bytes], ParsedTransaction]
+"""From the payload and the creator's signature to the transaction."""
 
 _OVERHEAD_BYTES = 4_000  # of one entry, besides its payload
+
+
+def made_here(
+    proposal: ParsedProposal,
+    executed: Executed,
+    prp: bytes,
+    endorsements: Sequence[Endorsement],
+    rwset: NamespaceRwset,
+    results: bytes,
+) -> Parse:
+    """Return what makes the transaction of its payload and its creator's signature."""
+
+    def parse(payload: bytes, signature: bytes) -> ParsedTransaction:
+        return ParsedTransaction(
+            proposal.headers,
+            payload,
+            signature,
+            proposal.args,
+            True,
+            prp,
+            tuple(endorsements),
+            _decoded(rwset, results),
+            executed.response,
+            executed.simulation.event,
+            executed.terms.version,
+        )
+
+    return parse
 
 
 class Assembled:
@@ -63,7 +98,15 @@ class Assembled:
             if parse is None:
                 return None
             self._size -= _cost(payload)
-        return parse(signed.signature)
+        return parse(payload, signed.signature)
+
+
+def _decoded(rwset: NamespaceRwset, results: bytes) -> tuple[NamespaceRwset, ...]:
+    """Return what `decode` would; the usual, plain read/write set is only put into order."""
+    if rwset.range_queries or rwset.metadata or rwset.collections:
+        return decode(results)
+    reads, writes = sorted(rwset.reads, key=itemgetter(0)), sorted(rwset.writes, key=itemgetter(0))
+    return (NamespaceRwset(rwset.namespace, tuple(reads), (), tuple(writes)),)
 
 
 def _cost(payload: bytes) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from operator import itemgetter
 
 from fabric_protos.common import common_pb2
 
@@ -13,7 +12,6 @@ from fedpact.validation import ChannelRules
 from fedpact.wire.definitions import LIFECYCLE
 from fedpact.wire.envelopes import (
     Endorsement,
-    ParsedTransaction,
     Response,
     assemble,
     endorse_message,
@@ -23,11 +21,11 @@ from fedpact.wire.errors import MAX_MESSAGE_BYTES, WireError
 from fedpact.wire.membership import Member
 from fedpact.wire.policies import Policy, choose_for
 from fedpact.wire.proposals import ParsedProposal, parse_proposal
-from fedpact.wire.rwsets import NamespaceRwset, PrivateRwset, decode, encode
+from fedpact.wire.rwsets import NamespaceRwset, PrivateRwset, encode
 from fedpact.wire.simulation import Simulation
 from fedpact_network.embedded.access import AccessControl
 from fedpact_network.embedded.agreed_code import AgreedCode, Executed, Terms
-from fedpact_network.embedded.assembled import Assembled
+from fedpact_network.embedded.assembled import Assembled, made_here
 from fedpact_network.embedded.channel import Channel
 from fedpact_network.embedded.endorsement_needs import needed_policies
 from fedpact_network.embedded.errors import Refusal, RefusalCode
@@ -159,23 +157,8 @@ class Endorser:
             call = RemoteCall(proposal_bytes, signature, missing, policies, played, prp)
             endorsements += ask(self._remote, call)
         envelope = self._assemble(proposal, prp, endorsements)
-        payload = envelope.payload
-        self._assembled.remember(
-            payload,
-            lambda signature: ParsedTransaction(
-                proposal.headers,
-                payload,
-                signature,
-                proposal.args,
-                True,
-                prp,
-                tuple(endorsements),
-                _decoded(rwset, results),
-                executed.response,
-                executed.simulation.event,
-                executed.terms.version,
-            ),
-        )
+        made = made_here(proposal, executed, prp, endorsements, rwset, results)
+        self._assembled.remember(envelope.payload, made)
         return envelope
 
     def answers(self, text: str) -> tuple[ErrorDetail, ...]:
@@ -285,14 +268,6 @@ def _encoded(rwset: NamespaceRwset) -> bytes:
         return encode([rwset])
     except WireError as error:
         raise Refusal(RefusalCode.MALFORMED, str(error)) from error
-
-
-def _decoded(rwset: NamespaceRwset, results: bytes) -> tuple[NamespaceRwset, ...]:
-    """Return what `decode` would; the usual, plain read/write set is only put into order."""
-    if rwset.range_queries or rwset.metadata or rwset.collections:
-        return decode(results)
-    reads, writes = sorted(rwset.reads, key=itemgetter(0)), sorted(rwset.writes, key=itemgetter(0))
-    return (NamespaceRwset(rwset.namespace, tuple(reads), (), tuple(writes)),)
 
 
 def _response_payload(proposal: ParsedProposal, executed: Executed, results: bytes) -> bytes:

@@ -85,7 +85,6 @@ def offer(
     batches = CallsService(calls, Limit(NODE, settings.batched_calls))
     gateway, deliver = Limit(GATEWAY, settings.gateway_calls), Limit(DELIVER, settings.deliver_streams)
     endorsing, ordering = Limit(ENDORSER, settings.endorser_calls), Limit(ORDERER, settings.deliver_streams)
-    connections = Limit(NODE, settings.deliver_streams)
 
     def one(service: str, method: str, call: Any, limit: Limit) -> grpc.RpcMethodHandler:
         return unary(call, limit, CallMetrics(metrics, "unary", service, method))
@@ -93,8 +92,7 @@ def offer(
     def many(
         service: str, method: str, call: Any, limit: Limit, *, takes_many: bool = True
     ) -> grpc.RpcMethodHandler:
-        counts = CallMetrics(metrics, "stream", service, method)
-        return streaming(call, limit, counts, takes_many=takes_many)
+        return streaming(call, limit, CallMetrics(metrics, "stream", service, method), takes_many=takes_many)
 
     methods = {
         GATEWAY: {
@@ -115,10 +113,8 @@ def offer(
             "Broadcast": many(ORDERER, "Broadcast", blocks.broadcast, ordering),
             "Deliver": many(ORDERER, "Deliver", partial(blocks.deliver, kind=None), ordering),
         },
-        NODE: {"Calls": many(NODE, "Calls", batches.calls, connections)}
+        NODE: {"Calls": many(NODE, "Calls", batches.calls, Limit(NODE, settings.deliver_streams))}
         | {"TakePrivateData": one(NODE, "TakePrivateData", endorser.take_private_data, endorsing)},
     }
-    handlers = tuple(
-        grpc.method_handlers_generic_handler(service, offered) for service, offered in methods.items()
-    )
+    handlers = tuple(grpc.method_handlers_generic_handler(name, offered) for name, offered in methods.items())
     return Services(handlers, tuple(methods), commits, (workers, endorsing_workers, prompt), batches)
