@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from fedpact_network.embedded.agreed_code import Executed
 from fedpact.wire.errors import MAX_MESSAGE_BYTES
 
-Parse = Callable[[bytes, bytes], ParsedTransaction]
-"""From the payload and the creator's signature to the transaction."""
+Parse = Callable[[bytes], ParsedTransaction]
+"""From the creator's signature to the transaction."""
 
 _OVERHEAD_BYTES = 4_000  # of one entry, besides its payload
 
@@ -35,7 +35,7 @@ def made_here(
     endorsements: Sequence[Endorsement],
     rwset: NamespaceRwset,
     results: bytes,
-) -> Parse:
+) -> Callable[[bytes, bytes], ParsedTransaction]:
     """Return what makes the transaction of its payload and its creator's signature."""
 
     def parse(payload: bytes, signature: bytes) -> ParsedTransaction:
@@ -98,7 +98,7 @@ class Assembled:
             if parse is None:
                 return None
             self._size -= _cost(payload)
-        return parse(payload, signed.signature)
+        return parse(signed.signature)
 
 
 def _decoded(rwset: NamespaceRwset, results: bytes) -> tuple[NamespaceRwset, ...]:

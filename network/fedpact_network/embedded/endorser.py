@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 from fabric_protos.common import common_pb2
 
@@ -158,7 +159,7 @@ class Endorser:
             endorsements += ask(self._remote, call)
         envelope = self._assemble(proposal, prp, endorsements)
         made = made_here(proposal, executed, prp, endorsements, rwset, results)
-        self._assembled.remember(envelope.payload, made)
+        self._assembled.remember(envelope.payload, partial(made, envelope.payload))
         return envelope
 
     def answers(self, text: str) -> tuple[ErrorDetail, ...]:
