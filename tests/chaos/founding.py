@@ -75,7 +75,7 @@ class Place:
         return Wallet(self.folder / "wallet").get("alice")
 
 
-def found(folder: Path, url: str | None = None, *, endorsement: str = ChannelConfig.endorsement) -> Place:
+def found(folder: Path, url: str | None = None, *, endorsement: str = "MAJORITY Endorsement") -> Place:
     """Found a consortium of two and its ledger, by default in a file of the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     place = Place(folder)
