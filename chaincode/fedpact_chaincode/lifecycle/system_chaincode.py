@@ -89,7 +89,11 @@ class Lifecycle:
 
     def _run(self, stub: Stub) -> bytes:
         if not 1 <= len(stub.args) <= 2:
-            raise Rejected(MALFORMED_MESSAGE, reason="a function, and one message unless it is empty", arguments=len(stub.args))
+            raise Rejected(
+                MALFORMED_MESSAGE,
+                reason="a function, and one message unless it is empty",
+                arguments=len(stub.args),
+            )
         name = stub.args[0].decode("utf-8", "replace")
         function = FUNCTIONS.get(name)
         if function is None:
