@@ -169,9 +169,7 @@ class World:
 
     @property
     def config(self) -> ChannelConfig:
-        members = tuple(
-            Organisation(ca.mspid, (ca.certificate_pem,)) for ca in self.authorities.values()
-        )
+        members = tuple(Organisation(ca.mspid, (ca.certificate_pem,)) for ca in self.authorities.values())
         return ChannelConfig(CHANNEL, members, endorsement=self.endorsement, batch=self.batch)
 
     def clock_ns(self) -> int:

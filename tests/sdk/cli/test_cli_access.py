@@ -133,12 +133,22 @@ class Socket:
     def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
         return self.transport.commit_status(request, timeout_s=timeout_s)
 
+    def submit_and_wait(self, request: bytes, /, *, timeout_s: float) -> bytes:
+        self.submit(request, timeout_s=timeout_s)
+        return self.verdict_of(request, timeout_s)
+
+    def verdict_of(self, request: bytes, timeout_s: float) -> bytes:
+        return self.transport.submit_and_wait(request, timeout_s=timeout_s)
+
     def close(self) -> None:
         self.server.close()
 
 
 class DeadAfterSubmit(Socket):
     """The transaction arrives, its verdict never does."""
+
+    def verdict_of(self, request: bytes, timeout_s: float) -> bytes:
+        raise TransportError(Status.UNAVAILABLE, "the line is dead")
 
     def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
         raise TransportError(Status.UNAVAILABLE, "the line is dead")
