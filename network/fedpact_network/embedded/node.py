@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from fedpact.identity import IdentityCode, IdentityError
-from fedpact.validation import BlockError
+from fedpact.validation import MAX_ENDORSEMENTS, BlockError
 from fedpact.wire.commits import ValidationCode
 from fedpact.wire.errors import WireError
 from fedpact.wire.membership import Membership
@@ -285,7 +285,7 @@ class EmbeddedNode:
             raise Refusal(RefusalCode.ACCESS_DENIED, str(error)) from error
         self.access.check(ORDERER_WRITERS, member)
         transaction = submission.transaction
-        for endorsement in () if transaction is None else transaction.endorsements:
+        for endorsement in () if transaction is None else transaction.endorsements[:MAX_ENDORSEMENTS]:
             try:
                 self.membership.identify(endorsement.endorser, now_s)
             except IdentityError as error:

@@ -30,8 +30,9 @@ MAX_BYTES = 256 << 20
 MAX_TRANSACTIONS = 100_000
 """Most transactions that wait, however little they write."""
 
-KEPT_BLOCKS = 1_000
-"""After so many blocks a transaction is not expected any more."""
+KEPT_BLOCKS = 10_000
+"""After so many blocks a transaction is not expected any more: more than three minutes at 50 blocks a second,
+longer than a proposal may wait for its envelope."""
 
 Share = Callable[[str, Sequence[PrivateRwset]], None]
 """Sends private write sets of a transaction id to other members' nodes before they are endorsed."""

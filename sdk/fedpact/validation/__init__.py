@@ -6,12 +6,13 @@ Pure: a function of the chain. `parse` and `examine` look at one envelope each, 
 
 from fedpact.validation.block import ValidatedBlock, block_to_live, configuration, validate_block
 from fedpact.validation.channel_rules import ChannelRules, Committed
-from fedpact.validation.examination import Examined, Known, examine
+from fedpact.validation.examination import MAX_ENDORSEMENTS, Examined, Known, examine
 from fedpact.validation.orderers import BlockError, check_link, envelopes_fault, signature_fault
 from fedpact.validation.parsing import ConfigTransaction, Parsed, parse
 from fedpact.validation.state_update import Expiry, HashedKey, StateUpdate
 
 __all__ = [
+    "MAX_ENDORSEMENTS",
     "BlockError",
     "ChannelRules",
     "Committed",
