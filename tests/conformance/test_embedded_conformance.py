@@ -17,6 +17,7 @@ from fedpact.testing.script import GOLDEN
 from fedpact.validation import block
 from fedpact.validation.endorsement import EndorsementPolicies
 from fedpact.wire.commits import ValidationCode
+from fedpact.wire.membership import Member
 from fedpact_network.embedded import endorser
 from fedpact_network.embedded.backend import EmbeddedBackend
 from fedpact_network.embedded.ledger import EmbeddedLedger
@@ -68,8 +69,9 @@ def of_the_chain(ledger: EmbeddedLedger, block: int) -> str:
     return f"{state_hash_at(ledger, block)}-{block}"
 
 
-def trusting(validator: Validator, submission: Submission, *_: object) -> None:
+def trusting(validator: Validator, submission: Submission, at_s: float) -> Member:
     submission.authentic = True
+    return validator._channel.rules.membership.identify(submission.transaction.creator, at_s)
 
 
 locate, state, history = EmbeddedLedger.locate, EmbeddedLedger.state, EmbeddedLedger.history

@@ -70,9 +70,11 @@ class RefusalCases(LedgerCases):
         """Not even what became of a transaction."""
         known = stage.client().endorse("cells:create", HONEST)
         assert stage.outcome(known) is ValidationCode.VALID
-        stranger = stage.client(outsiders(stage)[who]).gateway.signed_transaction(known.to_bytes(), b"unused")
+        stranger = outsiders(stage)[who]
+        gateway = stage.client(stranger).gateway
+        commit = gateway.signed_transaction(known.to_bytes(), b"unused").commit()
         with pytest.raises(CommitStatusError) as caught:
-            stranger.commit().status()
+            gateway.signed_commit(commit.to_bytes(), stranger.sign(commit.message)).status()
         assert not caught.value.undecided
 
     def test_a_payload_altered_after_signing(self, stage: Stage) -> None:
