@@ -66,6 +66,25 @@ def test_the_same_envelope_twice_and_another_one_with_its_id(world):
     assert ordering.height() == 2
 
 
+def test_the_same_envelope_again_after_the_follower_forgot_it(world):
+    ordering = world.ordering()
+    follower = world.follower(ordering, "Org2MSP")
+    tx_id, envelope = follower.caller().endorse("put", "a", "1")
+    follower.ledger.node.submit(envelope.SerializeToString())
+    first = follower.ledger.node.outcome(tx_id, 20)
+    world.settle()
+    follower.stop()
+    follower.start()
+    node = follower.ledger.node
+    assert node.submit(envelope.SerializeToString()) == tx_id
+    assert node.outcome(tx_id, 0.0) == first, "the ordering node does not deliver it again"
+    envelope.signature = world.alice.sign(envelope.payload)
+    with pytest.raises(Refusal) as refused:
+        node.submit(envelope.SerializeToString())
+    assert refused.value.code is RefusalCode.DUPLICATE
+    assert ordering.height() == 2
+
+
 def test_what_the_orderer_refuses(world):
     ordering = world.ordering()
     follower = world.follower(ordering, "Org2MSP")
