@@ -20,6 +20,7 @@ from fedpact.gateway.transport import (
     Transport,
     TransportError,
 )
+from fedpact.gateway.unary_calls import AsyncUnaryCalls, UnaryCalls
 
 
 class Addresses:
@@ -69,7 +70,7 @@ class Addresses:
         raise AssertionError  # the last address returns or raises
 
 
-class FailoverTransport:
+class FailoverTransport(UnaryCalls):
     """A `Transport` over transports to nodes of one ledger.
 
     Parameters
@@ -80,22 +81,6 @@ class FailoverTransport:
     def __init__(self, transports: Sequence[Transport]) -> None:
         self._transports = tuple(transports)
         self._addresses = Addresses(len(self._transports))
-
-    def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Execute a proposal without ordering it."""
-        return self._call("evaluate", request, timeout_s)
-
-    def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Collect endorsements."""
-        return self._call("endorse", request, timeout_s)
-
-    def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Hand a signed envelope to the orderer."""
-        return self._call("submit", request, timeout_s)
-
-    def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Wait for a transaction's verdict."""
-        return self._call("commit_status", request, timeout_s)
 
     def chaincode_events(self, request: bytes, /) -> Stream:
         """Follow a chaincode's events; after a stream that broke, the next address is asked first."""
@@ -128,7 +113,7 @@ class FailoverTransport:
             return result
 
 
-class AsyncFailoverTransport:
+class AsyncFailoverTransport(AsyncUnaryCalls):
     """`FailoverTransport` for asyncio.
 
     Parameters
@@ -139,22 +124,6 @@ class AsyncFailoverTransport:
     def __init__(self, transports: Sequence[AsyncTransport]) -> None:
         self._transports = tuple(transports)
         self._addresses = Addresses(len(self._transports))
-
-    async def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Execute a proposal without ordering it."""
-        return await self._call("evaluate", request, timeout_s)
-
-    async def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Collect endorsements."""
-        return await self._call("endorse", request, timeout_s)
-
-    async def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Hand a signed envelope to the orderer."""
-        return await self._call("submit", request, timeout_s)
-
-    async def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Wait for a transaction's verdict."""
-        return await self._call("commit_status", request, timeout_s)
 
     def chaincode_events(self, request: bytes, /) -> AsyncStream:
         """Follow a chaincode's events; after a stream that broke, the next address is asked first."""

@@ -11,9 +11,10 @@ import grpc.aio
 
 from fedpact.gateway.grpc_channel import DELIVER, GATEWAY, METHODS, ChannelSettings, failure
 from fedpact.gateway.transport import AsyncStream, DeliverKind, Status, TransportError
+from fedpact.gateway.unary_calls import AsyncUnaryCalls
 
 
-class AsyncGrpcTransport:
+class AsyncGrpcTransport(AsyncUnaryCalls):
     """An `AsyncTransport` to one node; to be made and used in one running event loop.
 
     Parameters
@@ -29,22 +30,6 @@ class AsyncGrpcTransport:
         self._methods = {stage: self._channel.unary_unary(method) for stage, method in METHODS.items()}
         self._events = self._channel.unary_stream(f"{GATEWAY}ChaincodeEvents")
         self._deliver = {kind: self._channel.stream_stream(DELIVER + kind) for kind in DeliverKind}
-
-    async def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Execute a proposal without ordering it."""
-        return await self._call("evaluate", request, timeout_s)
-
-    async def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Collect endorsements."""
-        return await self._call("endorse", request, timeout_s)
-
-    async def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Hand a signed envelope to the orderer."""
-        return await self._call("submit", request, timeout_s)
-
-    async def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Wait for a transaction's verdict."""
-        return await self._call("commit_status", request, timeout_s)
 
     def chaincode_events(self, request: bytes, /) -> AsyncStream:
         """Follow a chaincode's events."""

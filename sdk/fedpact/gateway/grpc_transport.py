@@ -8,9 +8,10 @@ import grpc
 
 from fedpact.gateway.grpc_channel import DELIVER, GATEWAY, METHODS, ChannelSettings, failure
 from fedpact.gateway.transport import DeliverKind, Status, Stream, TransportError
+from fedpact.gateway.unary_calls import UnaryCalls
 
 
-class GrpcTransport:
+class GrpcTransport(UnaryCalls):
     """A `Transport` to one node; nothing is connected before the first call. Not to be used across a fork.
 
     Parameters
@@ -26,22 +27,6 @@ class GrpcTransport:
         self._methods = {stage: self._channel.unary_unary(method) for stage, method in METHODS.items()}
         self._events = self._channel.unary_stream(f"{GATEWAY}ChaincodeEvents")
         self._deliver = {kind: self._channel.stream_stream(DELIVER + kind) for kind in DeliverKind}
-
-    def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Execute a proposal without ordering it."""
-        return self._call("evaluate", request, timeout_s)
-
-    def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Collect endorsements."""
-        return self._call("endorse", request, timeout_s)
-
-    def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Hand a signed envelope to the orderer."""
-        return self._call("submit", request, timeout_s)
-
-    def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Wait for a transaction's verdict."""
-        return self._call("commit_status", request, timeout_s)
 
     def chaincode_events(self, request: bytes, /) -> Stream:
         """Follow a chaincode's events."""

@@ -24,13 +24,14 @@ from fedpact.gateway.local_frames import (
     set_timeout,
 )
 from fedpact.gateway.transport import DeliverKind, Status, Stream, TransportError
+from fedpact.gateway.unary_calls import UnaryCalls
 
 SCHEME = "unix://"
 _GRACE_S = 1.0
 _MAX_IDLE = 8
 
 
-class LocalTransport:
+class LocalTransport(UnaryCalls):
     """A `Transport` to a `LocalServer`; nothing is opened before the first call.
 
     Parameters
@@ -50,25 +51,9 @@ class LocalTransport:
         self._closed = False
         self._pool = _Pool()
 
-    def evaluate(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Execute a proposal without ordering it."""
-        return self._call(Request("evaluate", timeout_s, request))
-
-    def endorse(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Collect endorsements."""
-        return self._call(Request("endorse", timeout_s, request))
-
-    def submit(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Hand a signed envelope to the orderer."""
-        return self._call(Request("submit", timeout_s, request))
-
-    def commit_status(self, request: bytes, /, *, timeout_s: float) -> bytes:
-        """Wait for a transaction's verdict."""
-        return self._call(Request("commit_status", timeout_s, request))
-
     def submit_and_wait(self, request: bytes, /, *, timeout_s: float) -> bytes:
         """Hand a signed envelope to the orderer and wait for its verdict."""
-        return self._call(Request("submit_and_wait", timeout_s, request))
+        return self._call("submit_and_wait", request, timeout_s)
 
     def chaincode_events(self, request: bytes, /) -> Stream:
         """UNIMPLEMENTED: the local socket carries no streams."""
@@ -83,12 +68,12 @@ class LocalTransport:
         self._closed = True
         self._own_pool().close()
 
-    def _call(self, request: Request) -> bytes:
-        body = encode_request(request)
+    def _call(self, stage: str, request: bytes, timeout_s: float) -> bytes:
+        body = encode_request(Request(stage, timeout_s, request))
         if len(body) > MAX_FRAME_BYTES:
-            raise TransportError(Status.INVALID_ARGUMENT, f"a request of {len(request.message)} bytes")
+            raise TransportError(Status.INVALID_ARGUMENT, f"a request of {len(request)} bytes")
         # The server keeps the deadline; the grace lets its answer about it arrive.
-        deadline = time.monotonic() + request.timeout_s + _GRACE_S
+        deadline = time.monotonic() + timeout_s + _GRACE_S
         pool = self._own_pool()
         while True:
             if self._closed:
