@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -57,14 +57,7 @@ class Chaincode:
 
     def invoke(self, stub: Stub) -> Response:
         """Execute the call in `stub.args`. A failure is a status of 400 or more and no write."""
-        try:
-            return Response(OK, payload=self._run(stub))
-        except Rejected as rejected:
-            return Response(rejected.status, rejected.to_json())
-        except Exception as error:
-            log.exception("contract failed in transaction %s", stub.tx_id)
-            failed = Rejected(CONTRACT_FAILED, error=type(error).__name__)
-            return Response(failed.status, failed.to_json())
+        return respond(self._run, stub)
 
     def find(self, name: str) -> Transaction:
         """Return the transaction called `contract:transaction`.
@@ -132,6 +125,18 @@ class Chaincode:
         info = {"title": "fedpact", "version": self.version}
         document = {"info": info, "contracts": contracts, "components": {"schemas": components}}
         return msgspec.json.encode(document, order="deterministic")
+
+
+def respond(run: Callable[[Stub], bytes], stub: Stub) -> Response:
+    """Answer a call with what it returns, or with why it was refused or failed."""
+    try:
+        return Response(OK, payload=run(stub))
+    except Rejected as rejected:
+        return Response(rejected.status, rejected.to_json())
+    except Exception as error:
+        log.exception("chaincode failed in transaction %s", stub.tx_id)
+        failed = Rejected(CONTRACT_FAILED, error=type(error).__name__)
+        return Response(failed.status, failed.to_json())
 
 
 def event_name(event: Event) -> str:

@@ -6,7 +6,6 @@ Fabric clients send it. Source of the rules: hyperledger/fabric, core/chaincode/
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,8 @@ from fabric_protos.peer.lifecycle import lifecycle_pb2 as messages
 from google.protobuf.message import DecodeError, Message
 
 from fedpact_chaincode.caller import caller_of
-from fedpact_chaincode.chaincode import OK, Response
+from fedpact_chaincode.chaincode import Response, respond
 from fedpact_chaincode.errors import (
-    CONTRACT_FAILED,
     MALFORMED_MESSAGE,
     ROLE_REQUIRED,
     UNKNOWN_TRANSACTION,
@@ -28,8 +26,6 @@ from fedpact_chaincode.lifecycle.call import Call
 from fedpact_chaincode.lifecycle.codes import NO_PEER_HERE, NOT_INSTALLED_BY_CALL
 from fedpact_chaincode.lifecycle.layout import SYSTEM_VERSION
 from fedpact_chaincode.stub import Stub
-
-log = logging.getLogger(__name__)
 
 
 class Lifecycle:
@@ -78,14 +74,7 @@ class Lifecycle:
 
     def invoke(self, stub: Stub) -> Response:
         """Execute the call in `stub.args`. A failure is a status of 400 or more."""
-        try:
-            return Response(OK, payload=self._run(stub))
-        except Rejected as rejected:
-            return Response(rejected.status, rejected.to_json())
-        except Exception as error:
-            log.exception("_lifecycle failed in transaction %s", stub.tx_id)
-            failed = Rejected(CONTRACT_FAILED, error=type(error).__name__)
-            return Response(failed.status, failed.to_json())
+        return respond(self._run, stub)
 
     def _run(self, stub: Stub) -> bytes:
         if not 1 <= len(stub.args) <= 2:
